@@ -1,0 +1,83 @@
+"""How a vendor knows who asks: obtain a credential, sign with it, see that it was rejected. No I/O."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_orders.errors import AuthenticationError, ConfigurationError, OrdersError
+
+if TYPE_CHECKING:
+    from airflow_provider_orders.http.messages import Exchange, Request, Response
+
+__all__ = ["Auth", "HeaderAuth", "login_error"]
+
+
+class Auth(ABC):
+    """One way of signing in.
+
+    ``obtain`` yields the requests of a login and receives their responses, so that one body serves the
+    client of the workers and the client of the triggers.
+    """
+
+    renewable: bool = True
+    """Whether a rejected credential can be replaced by signing in again."""
+
+    @abstractmethod
+    def obtain(self) -> Exchange[str]:
+        """Sign in and give the credential.
+
+        :raises AuthenticationError: the login was rejected.
+        """
+
+    @abstractmethod
+    def sign(self, request: Request, credential: str) -> Request:
+        """Put the credential on a request."""
+
+    def rejects(self, response: Response) -> bool:
+        """Tell whether the answer says that the credential is not (or no longer) good."""
+        return response.status == 401
+
+
+class HeaderAuth(Auth):
+    """A credential from the connection, sent as a header.
+
+    :param header: the header's name.
+    :param secret: the credential.
+    :param prefix: what stands before it, such as ``Bearer``.
+    """
+
+    renewable = False
+
+    def __init__(self, header: str, secret: str, *, prefix: str = "") -> None:
+        self._header = header
+        self._secret = secret
+        self._prefix = prefix
+
+    def obtain(self) -> Exchange[str]:
+        """Give the connection's own credential; nothing is sent."""
+        yield from ()
+        return self._secret
+
+    def sign(self, request: Request, credential: str) -> Request:
+        """Put the credential into the header."""
+        return request.with_headers(**{self._header: f"{self._prefix}{credential}"})
+
+
+def login_error(response: Response, *, vendor: str, title: str, what: str) -> OrdersError:
+    """Word the error for a login that gave no credential.
+
+    :param response: the answer to the login.
+    :param what: what was sent, such as ``the API key``.
+    """
+    details: dict[str, Any] = {
+        "vendor": vendor,
+        "method": response.request.method,
+        "path": response.request.path,
+        "status": response.status,
+    }
+    if response.status == 404:
+        return ConfigurationError(
+            f"{title} has no login at this address; check the host.", field="host", **details
+        )
+    return AuthenticationError(f"{title} rejected {what}; check the connection.", **details)

@@ -1,0 +1,1 @@
+"""How orders leave: pages in, a sink, a manifest out. Knows no Airflow."""

@@ -1,0 +1,162 @@
+"""The manifest: what an export brought, in a plain dict of a few hundred bytes. XCom carries it, never orders."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypedDict
+
+from airflow_provider_orders.models.order import MODEL_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_orders.apis.query import OrderQuery
+    from airflow_provider_orders.models.statuses import StatusWord
+
+__all__ = ["Manifest", "Tally", "WrittenFile"]
+
+log = logging.getLogger(__name__)
+
+NO_CURRENCY = "unknown"
+
+
+class WrittenFile(TypedDict):
+    """One file of an export.
+
+    :param path: its URL or path.
+    :param rows: orders in it.
+    :param bytes: its size, as stored.
+    :param sha256: checksum of its bytes, in hexadecimal.
+    """
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class Manifest(TypedDict):
+    """What an export brought.
+
+    :param model_version: version of the canonical order.
+    :param source: the vendor.
+    :param orders_conn_id: the connection.
+    :param mode: ``full``, or ``window`` where the orders were chosen by time.
+    :param window: from and to in ISO form, each None where open.
+    :param uri: the folder written to.
+    :param files: the files with orders.
+    :param rows: orders written.
+    :param bytes: bytes written.
+    :param rejected: rows that are not what the vendor documents, kept in ``rejects_file``.
+    :param rejects_file: path of the file beside the data that keeps them with the reason, None without any.
+    :param statuses: per axis, how many orders are in each canonical status.
+    :param totals: per currency, the sum of the orders' totals in major units, as text.
+    :param source_total: the vendor's own count of the orders that match, None where it gives none.
+    :param can_miss: in words, what this export may have missed.
+    :param requests: requests sent, repeats included.
+    :param seconds: how long it took.
+    :param started_at: when it started, ISO in UTC.
+    :param finished_at: when it finished.
+    """
+
+    model_version: int
+    source: str
+    orders_conn_id: str
+    mode: str
+    window: list[str | None]
+    uri: str
+    files: list[WrittenFile]
+    rows: int
+    bytes: int
+    rejected: int
+    rejects_file: str | None
+    statuses: dict[str, dict[str, int]]
+    totals: dict[str, str]
+    source_total: int | None
+    can_miss: list[str]
+    requests: int
+    seconds: float
+    started_at: str
+    finished_at: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts orders while they pass.
+
+    :param source: the vendor, for the log.
+    """
+
+    source: str
+    rows: int = 0
+    rejected: int = 0
+    source_total: int | None = None
+    statuses: dict[str, Counter[str]] = field(default_factory=dict)
+    totals: dict[str, Decimal] = field(default_factory=dict)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _unknown: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, statuses: Mapping[str, StatusWord], currency: str | None, total: Decimal | None) -> None:
+        """Count one order."""
+        self.rows += 1
+        for axis, word in statuses.items():
+            self.statuses.setdefault(axis, Counter())[word.canonical.value] += 1
+            if word.raw is not None and word.canonical.value == "unknown":
+                self._note_unknown(axis, word.raw)
+        if total is not None:
+            key = currency or NO_CURRENCY
+            self.totals[key] = self.totals.get(key, Decimal(0)) + total
+
+    def _note_unknown(self, axis: str, raw: str) -> None:
+        if (axis, raw) not in self._unknown:
+            self._unknown.add((axis, raw))
+            log.warning(
+                "%s: %r is no documented %s status; it counts as unknown", self.source, raw[:40], axis
+            )
+
+    def manifest(
+        self,
+        *,
+        orders_conn_id: str,
+        query: OrderQuery,
+        uri: str,
+        files: list[WrittenFile],
+        rejects_file: str | None,
+        requests: int,
+    ) -> Manifest:
+        """Sum up."""
+        finished_at = datetime.now(UTC)
+        by_update = query.updated_from is not None or query.updated_to is not None
+        window = (
+            (query.updated_from, query.updated_to) if by_update else (query.created_from, query.created_to)
+        )
+        return Manifest(
+            model_version=MODEL_VERSION,
+            source=self.source,
+            orders_conn_id=orders_conn_id,
+            mode="full" if window == (None, None) else "window",
+            window=[moment.isoformat() if moment else None for moment in window],
+            uri=uri,
+            files=files,
+            rows=self.rows,
+            bytes=sum(file["bytes"] for file in files),
+            rejected=self.rejected,
+            rejects_file=rejects_file,
+            statuses={axis: dict(sorted(counts.items())) for axis, counts in sorted(self.statuses.items())},
+            totals={currency: _plain(total) for currency, total in sorted(self.totals.items())},
+            source_total=self.source_total,
+            can_miss=[],
+            requests=requests,
+            seconds=round((finished_at - self.started_at).total_seconds(), 3),
+            started_at=self.started_at.isoformat(),
+            finished_at=finished_at.isoformat(),
+        )
+
+
+def _plain(amount: Decimal) -> str:
+    """Write an amount without an exponent."""
+    return f"{amount:f}"

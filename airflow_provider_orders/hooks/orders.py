@@ -1,0 +1,226 @@
+"""The hook of every order API: reads the connection, opens a client, gives vendor models."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from airflow.sdk import BaseHook
+
+from airflow_provider_orders import connections
+from airflow_provider_orders.errors import ConfigurationError, OrdersError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from airflow.sdk import Connection
+
+    from airflow_provider_orders.apis.base import OrderApi
+    from airflow_provider_orders.apis.query import OrderQuery
+    from airflow_provider_orders.http.aio import AsyncClient
+    from airflow_provider_orders.http.sync import SyncClient
+    from airflow_provider_orders.models.base import VendorOrder
+
+__all__ = ["OrdersHook"]
+
+
+class OrdersHook(BaseHook):
+    """Reads orders through an Airflow connection, whichever order API it is for.
+
+    Ask :meth:`for_connection` for the right subclass. The hook keeps one client, and so one login, until it
+    is closed; use it as a context manager::
+
+        with OrdersHook.for_connection("genuka_default") as hook:
+            for order in hook.iter_orders(updated_from="2026-01-01T00:00:00Z"):
+                print(order.identity())
+
+    :param orders_conn_id: id of the Airflow connection.
+    """
+
+    conn_name_attr: ClassVar[str] = "orders_conn_id"
+    default_conn_name: ClassVar[str] = "orders_default"
+    conn_type: ClassVar[str] = ""
+    hook_name: ClassVar[str] = "Orders"
+    api_class: ClassVar[type[OrderApi[Any]]]
+
+    def __init__(self, orders_conn_id: str | None = None) -> None:
+        super().__init__()
+        self.orders_conn_id = orders_conn_id or self.default_conn_name
+        self._api: OrderApi[Any] | None = None
+        self._client: SyncClient | None = None
+
+    @classmethod
+    def for_connection(cls, orders_conn_id: str) -> OrdersHook:
+        """Give the hook that fits the connection's type.
+
+        :raises ConfigurationError: the connection is not one of this package's types, or is incomplete.
+        """
+        return cls._from_connection(cls.get_connection(orders_conn_id))
+
+    @classmethod
+    async def afor_connection(cls, orders_conn_id: str) -> OrdersHook:
+        """Do the same in an event loop, without blocking it."""
+        return cls._from_connection(await cls.aget_connection(orders_conn_id))
+
+    @classmethod
+    def _from_connection(cls, connection: Connection) -> OrdersHook:
+        try:
+            module, _, name = connections.hook_class_name(connection.conn_type or "").rpartition(".")
+        except LookupError:
+            known = ", ".join(sorted(connections.FORMS))
+            raise ConfigurationError(
+                f"Connection {connection.conn_id!r} has the type {connection.conn_type!r}; "
+                f"order operators work with {known}.",
+                field="conn_type",
+            ) from None
+        hook: OrdersHook = getattr(importlib.import_module(module), name)(connection.conn_id)
+        hook._api = hook._read_connection(connection)
+        return hook
+
+    @classmethod
+    def _read_connection(cls, connection: Connection) -> OrderApi[Any]:
+        from airflow_provider_orders.apis.settings import ConnectionFields
+
+        settings = cls.api_class.settings_model.from_connection(
+            ConnectionFields(
+                conn_id=connection.conn_id,
+                host=connection.host,
+                schema=connection.schema,
+                port=connection.port,
+                login=connection.login,
+                password=connection.password,
+                extra=_extras(connection),
+            )
+        )
+        return cls.api_class(settings)
+
+    @property
+    def api(self) -> OrderApi[Any]:
+        """The vendor's API, set up with the connection.
+
+        :raises ConfigurationError: a field of the connection is missing or wrong; nothing was sent.
+        """
+        if self._api is None:
+            self._api = self._read_connection(self.get_connection(self.orders_conn_id))
+        return self._api
+
+    def get_conn(self) -> SyncClient:
+        """Give the client, opening it at the first call."""
+        if self._client is None:
+            from airflow_provider_orders.http.sync import SyncClient
+
+            self._client = SyncClient(self.api, mask=_mask)
+        return self._client
+
+    def get_async_client(self) -> AsyncClient:
+        """Open a client for an event loop; the caller closes it."""
+        from airflow_provider_orders.http.aio import AsyncClient
+
+        return AsyncClient(self.api, mask=_amask)
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def get_order(self, order_id: str | int, *, by: str = "id", with_lines: bool = False) -> VendorOrder:
+        """Fetch one order.
+
+        :param order_id: its id or reference.
+        :param by: ``id`` or ``reference``.
+        :param with_lines: also fetch its lines where the vendor's answer leaves them out (Valomnia).
+        :return: the vendor's model; ``.to_order()`` gives the canonical order.
+        :raises OrderNotFoundError: there is no such order.
+        :raises UnexpectedPayloadError: the answer is not what the vendor documents.
+        """
+        raw = self.get_conn().fetch_order(str(order_id), by=by, with_lines=with_lines)
+        return self.api.order_model.parse(raw)
+
+    def iter_orders(self, query: OrderQuery | None = None, **filters: Any) -> Iterator[VendorOrder]:
+        """Read all orders of a selection, each once, in memory that does not grow.
+
+        :param query: the selection; or give its fields as keyword arguments: ``updated_from``,
+            ``updated_to``, ``created_from``, ``created_to`` (aware datetimes or ISO texts), ``statuses``,
+            ``params`` with the vendor's own filters, ``with_lines``; Popsell: ``ambassador_id``.
+        :return: the vendor's models.
+        :raises ConfigurationError: the vendor lacks a filter; the message says which ones it has.
+        :raises UnexpectedPayloadError: an order is not what the vendor documents.
+        :raises PaginationError: the pages repeat, or do not add up to the vendor's own total.
+        """
+        from airflow_provider_orders.apis.query import OrderQuery
+
+        if query is not None and filters:
+            raise ConfigurationError("Give a query or filters, not both.", field="query")
+        query = query or OrderQuery.of(**filters)
+        zone = self.api.settings.assumed_timezone
+        for page in self.get_conn().iter_pages(query):
+            for row in page.rows:
+                order = self.api.order_model.parse(row.raw)
+                if query.in_window(*order.window_moments(zone)):
+                    yield order
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Sign in and read the least that proves the permission to read orders.
+
+        :return: whether it works, and a sentence for a person; no secret is in it.
+        """
+        from airflow_provider_orders.http.policy import RetryPolicy
+        from airflow_provider_orders.http.sync import SyncClient
+
+        try:
+            # The button of the UI waits for the answer, so that an outage is reported soon.
+            with SyncClient(
+                self.api, policy=RetryPolicy(attempts=2, max_retry_after_s=2.0), mask=_mask
+            ) as client:
+                return True, client.run(self.api.probe())
+        except OrdersError as error:
+            return False, str(error)
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Give the form's own fields to Airflow 3.1, which reads them here."""
+        return connections.form_widgets(cls.conn_type)
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Give labels and placeholders to Airflow 3.1, which reads them here."""
+        return connections.ui_field_behaviour(cls.conn_type)
+
+
+def _extras(connection: Connection) -> dict[str, Any]:
+    """Read the extras from their text: Airflow's own property may block an event loop to mask them."""
+    try:
+        extra = json.loads(connection.extra or "{}")
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        raise ConfigurationError(
+            f"Connection {connection.conn_id!r}: extra must be a JSON object.", field="extra"
+        )
+    return extra
+
+
+def _mask(credential: str) -> None:
+    from airflow.sdk.log import mask_secret
+
+    mask_secret(credential)
+
+
+async def _amask(credential: str) -> None:
+    # Airflow 3.3; before it, masking from a trigger would block its event loop, and triggers log no credential.
+    try:
+        from airflow.sdk.log import amask_secret
+    except ImportError:
+        return
+    await amask_secret(credential)
