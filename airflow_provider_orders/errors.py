@@ -12,6 +12,7 @@
     +-- UnexpectedPayloadError   the answer is not what the vendor documents
     +-- PaginationError          pages repeat, or do not add up to the vendor's own total
     +-- UnsafeRedirectError      a link or redirect leaves the connection's origin
+    +-- OrderFailedError         an awaited order reached a failed status: look at the order
 
 No error carries a secret, a response body, a query string or an order's personal data.
 """
@@ -24,6 +25,7 @@ __all__ = [
     "ApiUnavailableError",
     "AuthenticationError",
     "ConfigurationError",
+    "OrderFailedError",
     "OrderNotFoundError",
     "OrdersError",
     "PaginationError",
@@ -123,3 +125,7 @@ class PaginationError(OrdersError):
 
 class UnsafeRedirectError(OrdersError):
     """A link or redirect points away from the connection's scheme, host and port; it was not followed."""
+
+
+class OrderFailedError(OrdersError):
+    """An awaited order reached one of the failed statuses, so that it will not reach a wanted one."""

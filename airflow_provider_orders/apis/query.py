@@ -12,7 +12,7 @@ import pendulum
 
 from airflow_provider_orders.errors import ConfigurationError
 
-__all__ = ["OrderQuery", "whole_second"]
+__all__ = ["OrderQuery", "whole_number", "whole_second"]
 
 _MOMENTS = ("updated_from", "updated_to", "created_from", "created_to")
 
@@ -87,6 +87,22 @@ class OrderQuery:
         )
 
 
+def whole_number(name: str, value: object, *, most: int | None = None) -> int:
+    """Read a positive whole number as people and templates write it.
+
+    :param name: the argument, for the error.
+    :param most: the largest number accepted.
+    :raises ConfigurationError: it is none, or too large.
+    """
+    text = str(value).strip()
+    number = int(text) if text.isascii() and text.isdigit() and not isinstance(value, bool) else 0
+    if number < 1 or (most is not None and number > most):
+        raise ConfigurationError(
+            f"{name} must be a whole number from 1{f' to {most}' if most else ''}.", field=name
+        )
+    return number
+
+
 def whole_second(moment: datetime, *, up: bool = False) -> str:
     """Write a moment in UTC for a vendor that reads whole seconds.
 
@@ -121,13 +137,6 @@ def _statuses(name: str, value: object) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _number(name: str, value: object) -> int:
-    text = str(value).strip()
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()):
-        raise ConfigurationError(f"{name} must be a whole number.", field=name)
-    return int(text)
-
-
 def _params(name: str, value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise ConfigurationError(
@@ -148,7 +157,7 @@ def _flag(name: str, value: object) -> bool:
 
 _READERS: Mapping[str, Any] = {
     "statuses": _statuses,
-    "ambassador_id": _number,
+    "ambassador_id": whole_number,
     "params": _params,
     "with_lines": _flag,
 }

@@ -1,0 +1,1 @@
+"""Transfers that bring orders to where analysts find them."""

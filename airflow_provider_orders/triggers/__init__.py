@@ -1,0 +1,1 @@
+"""Triggers, by which sensors wait without a worker slot."""
