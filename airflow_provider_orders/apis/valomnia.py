@@ -27,6 +27,8 @@ _SESSION_COOKIE = "JSESSIONID"
 _LOGIN_PATH = "/j_spring_security_check"
 _LOGIN_SUCCESS = "/login/ajaxSuccess"
 _READ_ROW = RowReader("id")
+# Ids never change: what arrives while the pages are read comes last and shifts nothing.
+_BY_ID = (("sort", "id"), ("order", "asc"))
 
 
 class ValomniaSettings(ApiSettings):
@@ -189,7 +191,7 @@ class ValomniaApi(OrderApi[ValomniaSettings]):
 
     def _lines(self, reference: str) -> Exchange[list[bytes]]:
         # The filter takes wildcards, so that a reference with a star may also find other orders' lines.
-        listing = self._listing(self.get("/orderDetails", ("orderReference", reference)))
+        listing = self._listing(self.get("/orderDetails", *_BY_ID, ("orderReference", reference)))
         lines: list[bytes] = []
         number = 1
         while True:
@@ -213,9 +215,7 @@ class ValomniaApi(OrderApi[ValomniaSettings]):
             for name, moment in windows
             if moment is not None
         ]
-        # Ids never change: orders that arrive while the pages are read come last and shift nothing.
-        sort = (("sort", "id"), ("order", "asc"))
-        return [self._listing(self.get("/orders", *sort, *filters, *query.params.items()))]
+        return [self._listing(self.get("/orders", *_BY_ID, *filters, *query.params.items()))]
 
     def _listing(self, request: Request) -> Listing:
         return Listing(

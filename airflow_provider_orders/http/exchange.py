@@ -181,6 +181,7 @@ class Exchanger:
             before_sleep=lambda state: self._announce(request, state),
             reraise=True,
         )
+        retrying.begin()
         state = RetryCallState(retrying, None, (), {})
         while True:
             try:

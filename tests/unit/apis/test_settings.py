@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_orders.apis.dipli import DipliSettings
+from airflow_provider_orders.apis.genuka import GenukaSettings
+from airflow_provider_orders.apis.popsell import PopsellSettings
+from airflow_provider_orders.apis.settings import ApiSettings, ConnectionFields
+from airflow_provider_orders.apis.valomnia import ValomniaSettings
+from airflow_provider_orders.errors import ConfigurationError
+
+COMPANY = "01hqydxwtxdj3kmzp3bz7jk73g"
+
+
+def dipli(**fields: Any) -> DipliSettings:
+    return DipliSettings.from_connection(ConnectionFields(conn_id="c", **{"password": "key", **fields}))
+
+
+def refused(model: type[ApiSettings], **fields: Any) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        model.from_connection(ConnectionFields(conn_id="my_conn", **{"password": "canary-secret", **fields}))
+    assert "my_conn" in str(caught.value)
+    assert "canary" not in str(caught.value)
+    return caught.value
+
+
+class TestHost:
+    @pytest.mark.parametrize(
+        ("fields", "expected"),
+        [
+            ({}, "https://bi.agora.place"),
+            ({"host": "shop.example.com"}, "https://shop.example.com"),
+            ({"host": "https://shop.example.com/"}, "https://shop.example.com"),
+            ({"host": "https://shop.example.com:8443/base/"}, "https://shop.example.com:8443/base"),
+            ({"host": "shop.example.com", "port": 8443}, "https://shop.example.com:8443"),
+            ({"host": "shop.example.com", "schema": "https"}, "https://shop.example.com"),
+            ({"host": "localhost:8765/dipli", "schema": "http"}, "http://localhost:8765/dipli"),
+            ({"host": "http://127.0.0.1:8765/dipli"}, "http://127.0.0.1:8765/dipli"),
+            ({"host": "http://[::1]:8765"}, "http://[::1]:8765"),
+            ({"host": "http://intranet", "extra": {"allow_http": True}}, "http://intranet"),
+            ({"host": "http://intranet", "extra": {"allow_http": "true"}}, "http://intranet"),
+            ({"host": " shop.example.com "}, "https://shop.example.com"),
+        ],
+    )
+    def test_it_is_read_as_people_write_it(self, fields: dict[str, Any], expected: str) -> None:
+        assert dipli(**fields).base_url == expected
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "https://",
+            "https:///orders",
+            "shop example.com",
+            "https://user:secret@shop.example.com",
+            "https://shop.example.com?x=1",
+            "https://shop.example.com#x",
+            "ftp://shop.example.com",
+            "https://shop.example.com:port",
+            "https://shop.example.com:99999",
+        ],
+    )
+    def test_what_is_no_address_is_refused(self, host: str) -> None:
+        assert refused(DipliSettings, host=host).field == "host"
+
+    @pytest.mark.parametrize(
+        "host", ["http://shop.example.com", "http://10.0.0.5", "http://localhost.evil.test"]
+    )
+    def test_plain_http_to_a_remote_host_is_refused(self, host: str) -> None:
+        error = refused(DipliSettings, host=host)
+        assert error.field == "host"
+        assert "allow_http" in str(error)
+
+    def test_popsell_has_no_default_host(self) -> None:
+        assert refused(PopsellSettings).field == "host"
+
+    def test_an_unknown_scheme_field_is_refused(self) -> None:
+        assert refused(DipliSettings, schema="ftp").field == "schema"
+
+    @given(st.text(max_size=60))
+    def test_any_text_gives_a_host_or_a_clear_error(self, host: str) -> None:
+        try:
+            settings = dipli(host=host)
+        except ConfigurationError as error:
+            assert error.field == "host"  # noqa: PT017 - both ends are fine, neither may be missed
+        else:
+            assert settings.origin.host
+
+
+class TestFields:
+    @pytest.mark.parametrize(
+        ("model", "fields", "name"),
+        [
+            (DipliSettings, {"password": None}, "password"),
+            (DipliSettings, {"password": ""}, "password"),
+            (DipliSettings, {"extra": {"page_size": 101}}, "page_size"),
+            (DipliSettings, {"extra": {"page_size": 0}}, "page_size"),
+            (DipliSettings, {"extra": {"page_size": "many"}}, "page_size"),
+            (DipliSettings, {"extra": {"concurrency": 0}}, "concurrency"),
+            (DipliSettings, {"extra": {"timeout_s": -1}}, "timeout_s"),
+            (DipliSettings, {"extra": {"requests_per_minute": 0}}, "requests_per_minute"),
+            (DipliSettings, {"extra": {"assumed_timezone": "Europe/Atlantis"}}, "assumed_timezone"),
+            (DipliSettings, {"extra": {"allow_http": "perhaps"}}, "allow_http"),
+            (DipliSettings, {"extra": {"page_sise": 10}}, "page_sise"),
+            (DipliSettings, {"extra": {"password": "x"}}, "password"),
+            (PopsellSettings, {"host": "h.example", "extra": {"auth": "magic"}}, "auth"),
+            (PopsellSettings, {"host": "h.example", "extra": {"auth": "api_key"}}, "domain"),
+            (PopsellSettings, {"host": "h.example", "extra": {"auth": "login", "domain": "d"}}, "login"),
+            (PopsellSettings, {"host": "h.example", "extra": {"brand_id": "three"}}, "brand_id"),
+            (ValomniaSettings, {"host": "h.example"}, "login"),
+            (
+                ValomniaSettings,
+                {"host": "h.example", "login": "e", "extra": {"page_size": 1001}},
+                "page_size",
+            ),
+            (
+                ValomniaSettings,
+                {"host": "h.example", "login": "e", "extra": {"api_version": "2.1"}},
+                "api_version",
+            ),
+            (GenukaSettings, {}, "company_id"),
+            (GenukaSettings, {"extra": {"company_id": ""}}, "company_id"),
+            (GenukaSettings, {"extra": {"company_id": "too short"}}, "company_id"),
+            (GenukaSettings, {"extra": {"company_id": COMPANY, "auth": "magic"}}, "auth"),
+            (GenukaSettings, {"extra": {"company_id": COMPANY, "auth": "login"}}, "login"),
+            (GenukaSettings, {"extra": {"company_id": COMPANY, "api_version": "v1"}}, "api_version"),
+        ],
+    )
+    def test_a_wrong_one_is_named(self, model: type[ApiSettings], fields: dict[str, Any], name: str) -> None:
+        error = refused(model, **fields)
+        assert error.field == name
+        assert name in str(error)
+
+    def test_absent_extras_get_defaults_and_null_counts_as_absent(self) -> None:
+        settings = dipli(extra={"page_size": None, "concurrency": "", "assumed_timezone": None})
+        assert (settings.page_size, settings.concurrency, settings.timeout_s) == (100, 4, 30)
+
+    def test_numbers_may_be_texts_as_the_form_of_3_1_stores_them(self) -> None:
+        assert dipli(extra={"page_size": "20", "timeout_s": "1.5"}).page_size == 20
+
+    def test_the_secret_is_in_no_repr(self) -> None:
+        fields = ConnectionFields(conn_id="c", login="canary", password="canary", extra={"page_size": 1})
+        assert "canary" not in repr(fields)
+        assert "canary" not in repr(DipliSettings.from_connection(fields))
+
+    def test_the_account_is_what_tells_customers_apart(self) -> None:
+        def fields(**extra: Any) -> ConnectionFields:
+            return ConnectionFields(conn_id="c", host="api.example.com", password="k", login="e", extra=extra)
+
+        assert GenukaSettings.from_connection(fields(company_id=COMPANY)).account == COMPANY
+        assert PopsellSettings.from_connection(fields(domain="shop.example")).account == "shop.example"
+        assert PopsellSettings.from_connection(fields()).account == "api.example.com"
+        assert ValomniaSettings.from_connection(fields()).account == "api.example.com"
