@@ -27,7 +27,6 @@ from airflow_provider_orders.http.policy import FailedAttempt, RequestBudget, Re
 
 if TYPE_CHECKING:
     from airflow_provider_orders.apis.base import OrderApi
-    from airflow_provider_orders.apis.settings import ApiSettings
     from airflow_provider_orders.http.messages import Exchange, Request, Response
 
 __all__ = ["Command", "Exchanger", "Exclusively", "Mask", "Send", "Sleep", "Steps"]
@@ -88,7 +87,7 @@ class Exchanger:
     :param policy: what is repeated, and how patiently.
     """
 
-    def __init__(self, api: OrderApi[ApiSettings], *, policy: RetryPolicy | None = None) -> None:
+    def __init__(self, api: OrderApi[Any], *, policy: RetryPolicy | None = None) -> None:
         settings = api.settings
         self.api = api
         self.policy = policy or RetryPolicy()
