@@ -1,0 +1,211 @@
+"""What the four vendors' payload models share: strict reading, and one way to the canonical order."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+import msgspec
+from pydantic import ValidationError
+
+from airflow_provider_orders.errors import UnexpectedPayloadError
+from airflow_provider_orders.models.moments import is_blank, read_moment, zone
+from airflow_provider_orders.models.payload import Payload
+from airflow_provider_orders.models.personal import documented_names
+from airflow_provider_orders.models.quick import quick_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from airflow_provider_orders.models.order import Order
+    from airflow_provider_orders.models.statuses import StatusAxis, StatusWord
+
+__all__ = ["Dates", "OrderSummary", "Payload", "VendorOrder"]
+
+# Money is Decimal from the first byte: a float never exists.
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+
+_READABLE_ID = re.compile(r"[\w.:#/-]{1,64}", re.ASCII)
+
+
+class OrderSummary(NamedTuple):
+    """What an export needs of every order.
+
+    :param identity: the canonical id.
+    :param statuses: per axis.
+    :param currency: as the vendor gives it; assumed where the vendor never gives one.
+    :param total: in major units, such as euros.
+    :param created_raw: when it was created, as the vendor wrote it.
+    :param updated_raw: when it was last changed, as the vendor wrote it.
+    """
+
+    identity: str
+    statuses: dict[str, StatusWord]
+    currency: str | None
+    total: Decimal | None
+    created_raw: str | None
+    updated_raw: str | None
+
+
+class VendorOrder(Payload, ABC):
+    """One order, as a vendor sends it.
+
+    ::
+
+        order = PopsellOrder.parse(b'{"id_order": 42, "total_amount": 119.90, "currency": "EUR"}')
+        order.money_total()  # ("EUR", Decimal("119.90"))
+        order.to_order()  # the canonical order
+    """
+
+    VENDOR: ClassVar[str]
+    ID_FIELD: ClassVar[str]
+    """The field that holds the vendor's id."""
+    WINDOW_FIELDS: ClassVar[tuple[str, str | None]]
+    """The fields for "created" and "updated", for messages."""
+    TOTAL_FIELD: ClassVar[str]
+    """The field that holds the total."""
+    ASSUMED_TIMEZONE: ClassVar[str]
+    """The zone of dates without one, unless the connection names another."""
+    AXES: ClassVar[Mapping[str, StatusAxis]]
+    DEFAULT_AXIS: ClassVar[str]
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Show the id only."""
+        return [(self.ID_FIELD, getattr(self, self.ID_FIELD, None))]
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Self:
+        """Read one order's JSON.
+
+        :raises UnexpectedPayloadError: it is not what the vendor documents; the message names the
+            order, the field and what was expected, and repeats no value.
+        """
+        content: Any = None
+        try:
+            content = _DECODER.decode(raw)
+            return cls.model_validate(content)
+        except ValidationError as error:
+            problem = _explain(error, cls)
+        except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError):
+            problem = "it is not valid JSON"
+        found = content.get(cls.ID_FIELD) if isinstance(content, dict) else None
+        raise UnexpectedPayloadError(
+            f"{_called(found)} is not what {cls.VENDOR} documents: {problem}.", vendor=cls.VENDOR
+        ) from None
+
+    @classmethod
+    def summarise(cls, raw: bytes) -> OrderSummary:
+        """Validate one order's JSON and give what an export needs of it.
+
+        :raises UnexpectedPayloadError: as for :meth:`parse`.
+        """
+        return quick_summary(cls, raw) or cls.parse(raw).summary()
+
+    def summary(self) -> OrderSummary:
+        """Give what an export needs of this order."""
+        return OrderSummary(self.identity(), self.status_words(), *self.money_total(), *self.window_texts())
+
+    @abstractmethod
+    def identity(self) -> str:
+        """Give the canonical id: the vendor's, as text."""
+
+    @abstractmethod
+    def status_words(self) -> dict[str, StatusWord]:
+        """Give the status on each of the vendor's axes."""
+
+    @abstractmethod
+    def money_total(self) -> tuple[str | None, Decimal | None]:
+        """Give currency and total, in major units."""
+
+    @abstractmethod
+    def window_texts(self) -> tuple[str | None, str | None]:
+        """Give when it was created and last updated, as the vendor wrote it."""
+
+    @abstractmethod
+    def _map(self, *, account: str | None, dates: Dates) -> Order:
+        """Map to the canonical order: the one place where that happens."""
+
+    @classmethod
+    def window_of(
+        cls, summary: OrderSummary, assumed_timezone: str | None = None
+    ) -> tuple[datetime | None, datetime | None]:
+        """Give what :meth:`window_moments` gives, of a summary."""
+        texts = (summary.created_raw, summary.updated_raw)
+        return Dates(cls, summary.identity, assumed_timezone).window(texts)
+
+    def window_moments(self, assumed_timezone: str | None = None) -> tuple[datetime | None, datetime | None]:
+        """Give when it was created and last updated, in UTC; None where the vendor does not say.
+
+        :param assumed_timezone: zone of a date without one; the vendor's own default otherwise.
+        :raises UnexpectedPayloadError: a date cannot be read.
+        """
+        return Dates(type(self), self.identity(), assumed_timezone).window(self.window_texts())
+
+    def to_order(self, *, account: str | None = None, assumed_timezone: str | None = None) -> Order:
+        """Give the canonical order.
+
+        :param account: whose order it is, such as the connection's id.
+        :param assumed_timezone: zone of a date without one; the vendor's own default otherwise.
+        :raises UnexpectedPayloadError: a date cannot be read, or an amount cannot be computed.
+        """
+        try:
+            return self._map(account=account, dates=Dates(type(self), self.identity(), assumed_timezone))
+        except ArithmeticError:
+            problem = "an amount is too large to compute with"
+        raise UnexpectedPayloadError(f"{_called(self.identity())}: {problem}.", vendor=self.VENDOR)
+
+
+class Dates:
+    """Reads the dates of one order, and remembers whether a zone had to be assumed."""
+
+    __slots__ = ("_identity", "_model", "_zone", "assumed")
+
+    def __init__(self, model: type[VendorOrder], identity: str, assumed_timezone: str | None) -> None:
+        self._model = model
+        self._identity = identity
+        self._zone = assumed_timezone or model.ASSUMED_TIMEZONE
+        self.assumed: str | None = None
+        zone(self._zone)  # a wrong name is an error even where every date has its own zone
+
+    def read(self, field: str | None, text: str | None) -> datetime | None:
+        """Read one date.
+
+        :param field: the vendor's name for it, for the error.
+        :raises UnexpectedPayloadError: there is a date, but not one that can be read.
+        """
+        if text is None or is_blank(text):
+            return None
+        try:
+            moment, assumed = read_moment(text, assumed_timezone=self._zone)
+        except ValueError as error:
+            problem = f"{_called(self._identity)}: {field} is {error}."
+        else:
+            if assumed:
+                self.assumed = self._zone
+            return moment
+        raise UnexpectedPayloadError(problem, vendor=self._model.VENDOR)
+
+    def window(self, texts: tuple[str | None, str | None]) -> tuple[datetime | None, datetime | None]:
+        """Read when the order was created and last updated."""
+        created, updated = self._model.WINDOW_FIELDS
+        return self.read(created, texts[0]), self.read(updated, texts[1])
+
+
+def _called(identity: object) -> str:
+    """Name an order in an error; what does not look like an id might be anything, and is not repeated."""
+    if isinstance(identity, int | str) and _READABLE_ID.fullmatch(str(identity)):
+        return f"Order {identity}"
+    return "An order without a readable id"
+
+
+def _explain(error: ValidationError, model: type[Payload]) -> str:
+    """Say what is wrong with the first field that is, without repeating a value."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    first, known = problems[0], documented_names(model)
+    # A key that is not a documented name is part of the data, or of pydantic's own words.
+    parts = (str(part) if isinstance(part, int) or part in known else "*" for part in first["loc"])
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{'.'.join(parts) or 'the order'}: {first['msg'][:1].lower()}{first['msg'][1:]}{more}"
