@@ -1,0 +1,92 @@
+# Everything here works on a machine that has Python 3.11 or later, pip and make; the rest is installed into .venv*.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+
+export AIRFLOW_HOME := $(CURDIR)/.airflow
+export PYTHONUNBUFFERED := 1
+
+# More arguments for pytest: make test PYTEST_ARGS="-k sensor"
+PYTEST_ARGS ?=
+SOURCES := airflow_provider_orders example_dags scripts tests
+LOCK_COMMAND = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	--custom-compile-command "make lock" pyproject.toml --extra zstd
+airflow_of = $$($(1)/bin/python -c 'from importlib.metadata import version; print(version("apache-airflow"))')
+
+.PHONY: help demo airflow test test-matrix test-airflow31 test-lowest lint format bench lock dist clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.ready ## Export the orders of all four vendors from the built-in sandbox into demo/
+	@.venv/bin/python scripts/demo.py
+
+airflow: .venv/.ready ## Start Airflow with the sandbox, its connections and the example DAGs
+	@.venv/bin/python scripts/airflow.py
+
+test: .venv/.ready ## Run the tests on the newest Airflow
+	@echo "Testing on Airflow $(call airflow_of,.venv)"
+	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+test-matrix: test-airflow31 test ## Run the tests on Airflow 3.1 and on the newest
+
+test-airflow31: .venv-airflow31/.ready
+	@echo "Testing on Airflow $(call airflow_of,.venv-airflow31)"
+	@.venv-airflow31/bin/python -m pytest $(PYTEST_ARGS)
+
+# Old releases warn about newer ones around them, so that warnings are no errors here.
+test-lowest: .venv-lowest/.ready ## Run the tests with the lowest versions that pyproject.toml allows
+	@echo "Testing on Airflow $(call airflow_of,.venv-lowest) and the lowest versions of everything"
+	@.venv-lowest/bin/python -m pytest -o filterwarnings=default --disable-warnings $(PYTEST_ARGS)
+
+lint: .venv/.ready ## Check style, types and which part imports which
+	@echo "ruff: style";          .venv/bin/ruff check $(wildcard $(SOURCES))
+	@echo "ruff: format";         .venv/bin/ruff format --check $(wildcard $(SOURCES))
+	@echo "mypy: types";          .venv/bin/mypy
+	@echo "import-linter: map";   .venv/bin/lint-imports --no-logo
+
+format: .venv/.ready ## Format the code and fix what ruff can fix
+	@.venv/bin/ruff check --fix $(wildcard $(SOURCES))
+	@.venv/bin/ruff format $(wildcard $(SOURCES))
+
+bench: .venv/.ready ## Compare the export with a plain requests loop
+	@.venv/bin/python -m tests.benchmarks.export
+
+lock: .venv-lock/.ready ## Renew the lock files
+	@echo "requirements.lock: the newest Airflow, with the tools"
+	@$(LOCK_COMMAND) --group test --group lint --generate-hashes -o requirements.lock
+	@echo "requirements-airflow31.lock: the oldest Airflow that we support"
+	@$(LOCK_COMMAND) --group test --group airflow31 --generate-hashes -o requirements-airflow31.lock
+	@echo "requirements-lowest.lock: the lowest version of each dependency"
+	@$(LOCK_COMMAND) --group lowest --resolution lowest-direct -o .venv-lock/lowest.txt
+	@$(LOCK_COMMAND) --group test --group lowest --constraint .venv-lock/lowest.txt --no-annotate \
+		--generate-hashes -o requirements-lowest.lock
+
+dist: .venv/.ready ## Build the distribution and check its metadata
+	@rm -rf dist
+	@.venv/bin/python -m build --no-isolation
+	@.venv/bin/python -m twine check --strict dist/*
+
+clean: ## Remove everything that make has made
+	rm -rf .airflow .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
+		.venv .venv-airflow31 .venv-lock .venv-lowest bench build demo dist htmlcov
+	find $(wildcard $(SOURCES)) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment is made again when its lock changes, and its link to this checkout when the metadata changes.
+.venv/.locked: requirements.lock
+.venv-airflow31/.locked: requirements-airflow31.lock
+.venv-lowest/.locked: requirements-lowest.lock
+
+.venv/.locked .venv-airflow31/.locked .venv-lowest/.locked:
+	@scripts/make_venv.sh $(@D) $<
+	@touch $@
+
+.venv/.ready .venv-airflow31/.ready .venv-lowest/.ready: %/.ready: %/.locked pyproject.toml
+	@$(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-lock/.ready:
+	@scripts/make_venv.sh $(@D)
+	@touch $@
