@@ -6,6 +6,7 @@ import importlib
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from airflow_provider_orders import connections
@@ -50,6 +51,25 @@ class OrdersHook(BaseHook):
         self.orders_conn_id = orders_conn_id or self.default_conn_name
         self._api: OrderApi[Any] | None = None
         self._client: SyncClient | None = None
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """Look the connection up.
+
+        :raises ConfigurationError: there is none of that id.
+        """
+        try:
+            return super().get_connection(conn_id)
+        except AirflowNotFoundException:
+            raise _no_connection(conn_id) from None
+
+    @classmethod
+    async def aget_connection(cls, conn_id: str) -> Connection:
+        """Do the same in an event loop, without blocking it."""
+        try:
+            return await super().aget_connection(conn_id)
+        except AirflowNotFoundException:
+            raise _no_connection(conn_id) from None
 
     @classmethod
     def for_connection(cls, orders_conn_id: str) -> OrdersHook:
@@ -196,6 +216,14 @@ class OrdersHook(BaseHook):
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Give labels and placeholders to Airflow 3.1, which reads them here."""
         return connections.ui_field_behaviour(cls.conn_type)
+
+
+def _no_connection(conn_id: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"There is no connection {conn_id!r}. Add it under Admin > Connections, with one of the types "
+        f"{', '.join(sorted(connections.FORMS))}, or set AIRFLOW_CONN_{conn_id.upper()} where the tasks run.",
+        field="orders_conn_id",
+    )
 
 
 def _extras(connection: Connection) -> dict[str, Any]:

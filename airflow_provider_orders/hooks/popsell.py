@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from pydantic import ValidationError
 
 from airflow_provider_orders.apis.popsell import PopsellApi
+from airflow_provider_orders.errors import UnexpectedPayloadError
 from airflow_provider_orders.hooks.orders import OrdersHook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_orders.models.popsell import PopsellAmbassador
 
 __all__ = ["PopsellHook"]
 
@@ -20,3 +28,29 @@ class PopsellHook(OrdersHook):
     conn_type: ClassVar[str] = "popsell"
     hook_name: ClassVar[str] = "Popsell"
     api_class = PopsellApi
+
+    def iter_ambassadors(self) -> Iterator[PopsellAmbassador]:
+        """Read all ambassadors, each once, in memory that does not grow.
+
+        Their ``id_ambassador`` is what ``ambassador_id`` of :meth:`iter_orders` and of the operators takes.
+
+        :return: the ambassadors, in the vendor's order.
+        :raises UnexpectedPayloadError: one is not what the vendor documents, or has no id.
+        :raises PaginationError: the pages repeat, or do not add up to the vendor's own total.
+        """
+        from airflow_provider_orders.models.popsell import PopsellAmbassador
+
+        api = cast("PopsellApi", self.api)
+        for page in self.get_conn().iter_listing(api.ambassadors()):
+            for row in page.rows:
+                try:
+                    ambassador = PopsellAmbassador.model_validate_json(row.raw)
+                except ValidationError as error:
+                    field = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
+                    problem = f"is not what Popsell documents: {field or 'it is no JSON object'}"
+                else:
+                    if ambassador.id_ambassador is not None:
+                        yield ambassador
+                        continue
+                    problem = "has no id_ambassador"
+                raise UnexpectedPayloadError(f"An ambassador {problem}.", vendor=self.api.vendor)

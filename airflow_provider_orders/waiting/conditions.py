@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
@@ -120,18 +120,23 @@ class StatusCondition:
         """Say where one order stands."""
         word = order.status_words()[self.axis]
         self._note_unknown(order.VENDOR, word)
+        axis = order.AXES[self.axis]
         return OrderReport(
             order_id=order_id,
             status=word.canonical.value,
             status_raw=word.raw,
-            outcome=self._outcome(word).value,
+            outcome=self._outcome(axis, word).value,
         )
 
-    def _outcome(self, word: StatusWord) -> Outcome:
-        raw = (word.raw or "").strip().casefold()
-        if raw in self.wanted or word.canonical.value in self.wanted_canonical:
+    def _outcome(self, axis: StatusAxis, word: StatusWord) -> Outcome:
+        if axis.read(word.raw).canonical is word.canonical:
+            own = {(word.raw or "").strip().casefold()}
+        else:
+            # The vendor says more in another field, such as a deletion: its word is out of date, its meaning counts.
+            own = {known.casefold() for known in axis.words_for(word.canonical.value)}
+        if own & self.wanted or word.canonical.value in self.wanted_canonical:
             return Outcome.MET
-        if raw in self.failed or word.canonical.value in self.failed_canonical:
+        if own & self.failed or word.canonical.value in self.failed_canonical:
             return Outcome.FAILED
         return Outcome.WAITING
 
@@ -167,11 +172,14 @@ class StatusCondition:
 def failure(axis: str, reports: Iterable[OrderReport]) -> OrderFailedError:
     """Word the error for a wait that failed."""
     failed = [report for report in reports if report["outcome"] == Outcome.FAILED]
-    shown = ", ".join(
-        f"{report['order_id']} is {report['status_raw'] or report['status']}" for report in failed[:5]
-    )
+    shown = ", ".join(f"{report['order_id']} is {_in_words(report)}" for report in failed[:5])
     more = f", and {len(failed) - 5} more" if len(failed) > 5 else ""
     return OrderFailedError(f"Waited for {axis} in vain: order {shown}{more}.")
+
+
+def _in_words(report: OrderReport) -> str:
+    status, raw = report["status"], report["status_raw"]
+    return status if raw is None or raw.casefold() == status else f"{status} ({raw})"
 
 
 def order_ids(value: Any) -> list[str]:
@@ -179,9 +187,11 @@ def order_ids(value: Any) -> list[str]:
 
     :raises ConfigurationError: there is none, or one is empty.
     """
-    values = [value] if isinstance(value, str | int) else list(value) if isinstance(value, Iterable) else []
+    many = isinstance(value, Iterable) and not isinstance(value, str | Mapping)
+    values = list(value) if many else [value]
+    readable = all(isinstance(item, str | int) and not isinstance(item, bool) for item in values)
     ids = [str(item).strip() for item in values]
-    if not ids or not all(ids) or any(isinstance(item, bool) for item in values):
+    if not readable or not ids or not all(ids):
         raise ConfigurationError(
             "order_id must be an order's id, or a list of at least one.", field="order_id"
         )
@@ -189,12 +199,12 @@ def order_ids(value: Any) -> list[str]:
 
 
 def _resolve(
-    axis: StatusAxis, words: Words, default: frozenset[str], argument: str
+    axis: StatusAxis, words: object, default: frozenset[str], argument: str
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Give the vendor's own words, folded, and the canonical words."""
     if words is None:
         return frozenset(), default
-    asked = [words] if isinstance(words, str) else list(words)
+    asked: list[Any] = list(words) if isinstance(words, Iterable) and not isinstance(words, str) else [words]
     if not all(isinstance(word, str) for word in asked):
         raise ConfigurationError(f"{argument} must be a status or a list of statuses.", field=argument)
     meanings = {meaning.value for meaning in axis.words.values()} | {"unknown"}
