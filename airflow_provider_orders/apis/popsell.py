@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["PopsellApi", "PopsellSettings"]
 
 _API = "/api/v2"
+_READ_ORDER = RowReader("id_order")
+_READ_AMBASSADOR = RowReader("id_ambassador")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -168,13 +170,13 @@ class PopsellApi(OrderApi[PopsellSettings]):
         own = tuple(query.params.items())
         return [
             # Ascending ids: orders that arrive while the pages are read come last and shift nothing.
-            self._listing(self.get("/manager/orders", ("sort", "id_order"), *status, *own), "id_order")
+            self._listing(self.get("/manager/orders", ("sort", "id_order"), *status, *own), _READ_ORDER)
             for status in one_filter_each("filter[last_status]", words)
         ]
 
     def ambassadors(self) -> Listing:
         """Give the listing of ambassadors, by which a DAG can fan out."""
-        return self._listing(self.get("/platform/ambassadors"), "id_ambassador")
+        return self._listing(self.get("/platform/ambassadors"), _READ_AMBASSADOR)
 
     def _ambassador_orders(self, ambassador_id: int, query: OrderQuery) -> Listing:
         for name in ("statuses", "params"):
@@ -185,21 +187,21 @@ class PopsellApi(OrderApi[PopsellSettings]):
                     vendor=self.vendor,
                 )
         request = self.get(f"/platform/ambassadors/{ambassador_id}/orders", *_placed_between(query))
-        return self._listing(request, "id_order")
+        return self._listing(request, _READ_ORDER)
 
-    def _listing(self, request: Request, id_field: str) -> Listing:
+    def _listing(self, request: Request, read_row: RowReader) -> Listing:
         return Listing(
             request=request,
             page_size=self.settings.page_size,
             page_params=_page_params,
             read_envelope=_read_envelope,
-            read_row=RowReader(id_field),
+            read_row=read_row,
         )
 
     def probe(self) -> Exchange[str]:
         """Read one order of the manager's listing."""
         response = yield self.get("/manager/orders", ("per_page", "1"))
-        total = self._listing(response.request, "id_order").read(response, 1).total
+        total = self._listing(response.request, _READ_ORDER).read(response, 1).total
         return f"Signed in to Popsell at {self.settings.account}; {total:,} orders visible."
 
 

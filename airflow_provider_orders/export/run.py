@@ -106,25 +106,21 @@ def _renderer(client: SyncClient, query: OrderQuery, tally: Tally, output: str) 
     zone = client.api.settings.assumed_timezone
     has_window = bool(query.asked & {"updated_from", "updated_to", "created_from", "created_to"})
 
-    def raw_line(raw: bytes) -> bytes | None:
-        summary = model.summarise(raw)
-        tally.add(summary.statuses, summary.currency, summary.total)
-        return one_line(raw)
-
-    def parsed_line(raw: bytes) -> bytes | None:
-        order = model.parse(raw)
-        if has_window and not query.in_window(*order.window_moments(zone)):
+    def render(raw: bytes) -> bytes | None:
+        order = None if output == "raw" else model.parse(raw)
+        summary = model.summarise(raw) if order is None else order.summary()
+        if has_window and not query.in_window(*model.window_of(summary, zone)):
             return None
-        if output == "canonical":
-            content = order.to_order(account=account, assumed_timezone=zone).model_dump_json().encode()
+        if order is None:
+            line = one_line(raw)
         elif output == "vendor":
-            content = order.model_dump_json().encode()
+            line = order.model_dump_json().encode()
         else:
-            content = one_line(raw)
-        tally.add(order.status_words(), *order.money_total())
-        return content
+            line = order.to_order(account=account, assumed_timezone=zone).model_dump_json().encode()
+        tally.add(summary.statuses, summary.currency, summary.total)
+        return line
 
-    return raw_line if output == "raw" and not has_window else parsed_line
+    return render
 
 
 class _Progress:

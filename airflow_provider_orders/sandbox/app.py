@@ -123,12 +123,12 @@ class SandboxApp:
         """Read the request."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         host, port = scope.get("server") or ("localhost", 80)
-        _, first, *rest = scope["path"].split("/", 2)
+        first, _, rest = scope["path"].removeprefix("/").partition("/")
         vendor = first if first in self._vendors else ""
         return Call(
             vendor=vendor,
             method=scope["method"],
-            path="/" + "".join(rest) if vendor else scope["path"],
+            path=f"/{rest}" if vendor else scope["path"],
             origin=f"{scope['scheme']}://{headers.get('host', f'{host}:{port}')}",
             headers=headers,
             query_string=scope["query_string"].decode("latin-1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["OrderStatusSensor"]
 
 log = logging.getLogger(__name__)
+
+_REPORT = {"order_id", "status", "status_raw", "outcome"}
 
 
 class OrderStatusSensor(BaseSensorOperator):
@@ -83,6 +85,7 @@ class OrderStatusSensor(BaseSensorOperator):
         self.require = require
         self.deferrable = deferrable
         self._hook: OrdersHook | None = None
+        self._asked_to_wait_s = 0.0
 
     def execute(self, context: Context) -> Any:
         """Check once; then poll, be rescheduled, or defer."""
@@ -151,9 +154,14 @@ class OrderStatusSensor(BaseSensorOperator):
 
     def _ask(self, hook: OrdersHook, condition: StatusCondition, asked: list[str]) -> list[OrderReport]:
         """Ask for all orders; nothing in the case of an outage, which is waited out."""
+        self._asked_to_wait_s = 0.0
         try:
             raws = hook.get_conn().fetch_orders(asked, by=self.by)
-        except (errors.ApiUnavailableError, errors.RateLimitedError) as error:
+        except errors.RateLimitedError as error:
+            self._asked_to_wait_s = error.retry_after_s or 0.0
+            log.warning("%s Asking again in %g s.", error, max(self.poke_interval, self._asked_to_wait_s))
+            return []
+        except errors.ApiUnavailableError as error:
             log.warning("%s Asking again in %g s.", error, self.poke_interval)
             return []
         model = hook.api.order_model
@@ -161,30 +169,39 @@ class OrderStatusSensor(BaseSensorOperator):
             condition.report(order_id, model.parse(raw)) for order_id, raw in zip(asked, raws, strict=True)
         ]
 
+    def _get_next_poke_interval(
+        self, started_at: Any, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        """Wait for as long as the API asks for, within the time that is left; Airflow's own interval otherwise."""
+        usual: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        return max(usual, min(self._asked_to_wait_s, self.timeout - run_duration()))
+
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Take the trigger's event: give the result, or raise what a poke would have raised.
 
         :raises OrdersError: as from a poke; an event that cannot be understood is one as well.
         """
-        if not isinstance(event, Mapping) or event.get("status") not in {"met", "failed", "timeout", "error"}:
-            raise errors.OrdersError("The trigger ended with an event that this sensor does not know.")
-        status = event["status"]
-        if status == "met":
-            return {"axis": event["axis"], "orders": event["orders"]}
+        status = event.get("status") if isinstance(event, Mapping) else None
         if status == "timeout":
             raise AirflowSensorTimeout(
                 f"The orders did not reach the wanted status within {self.timeout:g} s."
             )
         if status == "error":
             raise _error(event)
+        if status not in ("met", "failed") or not _has_reports(event):  # noqa: PLR6201 - it may be unhashable
+            raise errors.OrdersError("The trigger ended with an event that this sensor does not know.")
+        if status == "met":
+            return {"axis": event["axis"], "orders": event["orders"]}
         from airflow_provider_orders.waiting.conditions import failure
 
         raise failure(event["axis"], event["orders"])
 
     def _fail(self, error: errors.OrdersError) -> NoReturn:
-        # A deferred sensor honours soft_fail for every error, a poking one for time-outs only; here all modes agree.
-        if self.soft_fail:
-            raise AirflowSkipException("Skipping due to soft_fail is set to True.") from error
+        # A deferred sensor honours soft_fail for every error, a poking one for time-outs only; the check before it
+        # defers knows neither option. Here all modes agree.
+        for option in ("soft_fail", "never_fail"):
+            if getattr(self, option):
+                raise AirflowSkipException(f"Skipping due to {option} is set to True.") from error
         raise error
 
 
@@ -195,7 +212,20 @@ def _plain(words: str | Sequence[str] | None) -> str | list[str] | None:
 def _error(event: Mapping[str, Any]) -> errors.OrdersError:
     """Make the error that the trigger met."""
     kind = getattr(errors, str(event.get("kind")), None)
-    if not (isinstance(kind, type) and issubclass(kind, errors.OrdersError)):
-        kind = errors.OrdersError
-    details = event.get("details")
-    return kind(str(event.get("message")), **(details if isinstance(details, dict) else {}))
+    message = str(event.get("message") or "The trigger met an error that it did not describe.")
+    try:
+        error = kind(message, **event["details"])
+    except (KeyError, TypeError):  # from another version of this package
+        return errors.OrdersError(message)
+    return error if isinstance(error, errors.OrdersError) else errors.OrdersError(message)
+
+
+def _has_reports(event: Mapping[str, Any]) -> bool:
+    """Tell whether an event holds the axis and a report of each order."""
+    reports = event.get("orders")
+    return (
+        isinstance(event.get("axis"), str)
+        and isinstance(reports, list)
+        and bool(reports)
+        and all(isinstance(report, dict) and report.keys() >= _REPORT for report in reports)
+    )

@@ -63,6 +63,7 @@ class OrderStatusTrigger(BaseTrigger):
         self.axis = axis
         self.require = require
         self.poke_interval = poke_interval
+        self._asked_to_wait_s = 0.0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give plain values: ids and words, no credential."""
@@ -111,12 +112,13 @@ class OrderStatusTrigger(BaseTrigger):
                     return {"status": "timeout", "orders": reports, "axis": condition.axis}
                 if reports:
                     log.info("Waiting for %s: %s", condition.axis, condition.describe(reports))
-                await asyncio.sleep(min(self.poke_interval, remaining))
+                await asyncio.sleep(min(max(self.poke_interval, self._asked_to_wait_s), remaining))
 
     async def _poll(self, client: AsyncClient, condition: Any) -> list[OrderReport]:
         """Ask for all orders; nothing in the case of an outage, which is waited out."""
         from airflow_provider_orders.errors import ApiUnavailableError, RateLimitedError
 
+        self._asked_to_wait_s = 0.0
         patience = max(1.0, self.deadline - time.time())
         try:
             async with asyncio.timeout(patience):
@@ -125,8 +127,8 @@ class OrderStatusTrigger(BaseTrigger):
             log.warning("No answer until the deadline")
             return []
         except RateLimitedError as error:
-            log.warning("%s", error)
-            await asyncio.sleep(min(error.retry_after_s or 0.0, max(0.0, self.deadline - time.time())))
+            self._asked_to_wait_s = error.retry_after_s or 0.0
+            log.warning("%s Asking again in %g s.", error, max(self.poke_interval, self._asked_to_wait_s))
             return []
         except ApiUnavailableError as error:
             log.warning("%s Asking again in %g s.", error, self.poke_interval)

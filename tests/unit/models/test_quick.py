@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_orders.errors import UnexpectedPayloadError
+from airflow_provider_orders.models.genuka import GenukaOrder
 from airflow_provider_orders.models.popsell import PopsellOrder
 from airflow_provider_orders.models.quick import quick_summary
 
@@ -152,3 +153,9 @@ def test_many_threads_may_be_the_first() -> None:
     payload = Path(__file__).parent / "payloads" / "genuka_order.json"
 
     subprocess.run([sys.executable, "-c", MANY_THREADS, str(payload)], check=True)
+
+
+def test_an_empty_id_is_refused_by_both() -> None:
+    assert quick_summary(GenukaOrder, b'{"id": ""}') is None
+    with pytest.raises(UnexpectedPayloadError, match="id: string should have at least 1 character"):
+        GenukaOrder.summarise(b'{"id": ""}')
