@@ -215,8 +215,12 @@ class PageWalk:
             self._known_last = page.number + 1
 
     def _end_pass(self) -> None:
-        missing = self._total is not None and len(self._seen) < self._total
-        shrunk = self._total is not None and self._first_total is not None and self._total < self._first_total
+        if self._total is None or self._first_total is None:
+            return
+        # Orders that arrived during this pass may lie before its first page; they were not there when it began.
+        arrived = max(0, self._total - self._first_total)
+        missing = self._total - len(self._seen) > arrived
+        shrunk = self._total < self._first_total
         if not missing and not shrunk:
             return
         if self._pass < _MAX_PASSES:

@@ -118,6 +118,23 @@ class TestWalk:
 
     @given(
         count=st.integers(1, 60),
+        page_size=st.integers(3, 12),
+        ahead=st.integers(1, 4),
+        each_time=st.integers(1, 2),
+    )
+    def test_orders_that_keep_arriving_at_the_front_end_no_walk(
+        self, count: int, page_size: int, ahead: int, each_time: int
+    ) -> None:
+        before = list(range(count))
+        arriving = {
+            request: [*range(1000 + each_time * request, 1000, -1), *before] for request in range(1, 200)
+        }
+        found = walk_over(Vendor(before, page_size), ahead=ahead, between=arriving)
+        assert len(found) == len(set(found))
+        assert set(found) >= {str(number) for number in before}
+
+    @given(
+        count=st.integers(1, 60),
         page_size=st.integers(1, 12),
         removed=st.sets(st.integers(0, 59), max_size=5),
         after=st.integers(1, 5),
