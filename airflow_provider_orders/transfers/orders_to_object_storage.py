@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
@@ -69,7 +70,7 @@ class OrdersToObjectStorageOperator(BaseOperator):
         self,
         *,
         orders_conn_id: str,
-        path: ObjectStoragePath | str | None = None,
+        path: ObjectStoragePath | PurePath | str | None = None,
         file_format: str = "jsonl",
         compression: str | None = None,
         output: str = "raw",
@@ -111,7 +112,7 @@ class OrdersToObjectStorageOperator(BaseOperator):
         check_choice("file_format", self.file_format, ("jsonl",))
         check_choice("output", self.order_output, OUTPUTS)
         check_choice("on_reject", self.on_reject, ON_REJECT)
-        limit = None if self.limit in {None, ""} else whole_number("limit", self.limit)
+        limit = None if self.limit is None or self.limit == "" else whole_number("limit", self.limit)
         query = self._query()
         with OrdersHook.for_connection(self.orders_conn_id) as hook:
             hook.api.listings(query)  # refuses filters that the vendor lacks before a file is touched
@@ -146,14 +147,17 @@ class OrdersToObjectStorageOperator(BaseOperator):
         )
 
 
-def _folder(path: ObjectStoragePath | str | None) -> ObjectStoragePath:
+def _folder(path: object) -> ObjectStoragePath:
     if path is None or path == "":
-        home = os.environ.get("AIRFLOW_HOME") or os.path.expanduser("~/airflow")  # noqa: PTH111 - a text is needed
-        return ObjectStoragePath(f"file://{home}/orders")
+        path = os.path.join(os.environ.get("AIRFLOW_HOME") or "~/airflow", "orders")  # noqa: PTH118 - a text is needed
     if isinstance(path, ObjectStoragePath):
         return path
+    if isinstance(path, PurePath):
+        path = str(path)
+    if not isinstance(path, str):
+        raise ConfigurationError("path must be a folder: a local path, or the URL of a storage.", field="path")
     if "://" not in path:
-        return ObjectStoragePath(f"file://{os.path.abspath(path)}")  # noqa: PTH100 - a text is needed
+        path = f"file://{os.path.abspath(os.path.expanduser(path))}"  # noqa: PTH100, PTH111 - a text is needed
     try:
         return ObjectStoragePath(path)
     except (ValueError, ImportError) as error:

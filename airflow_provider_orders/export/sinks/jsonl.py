@@ -110,8 +110,10 @@ class _PartFile:
 
     def discard(self) -> None:
         """Remove the temporary file."""
-        with contextlib.suppress(OSError, ValueError):
-            self._file.close()
+        # The compressor first: one that is dropped open writes its end into the closed file, and complains.
+        for writer in (self._writer, self._file):
+            with contextlib.suppress(OSError, ValueError):
+                writer.close()
         with contextlib.suppress(OSError):
             self._part.unlink(missing_ok=True)
 
@@ -129,7 +131,7 @@ class JsonLinesSink:
     """
 
     def __init__(self, folder: Folder, stem: str, *, compression: str | None = None) -> None:
-        if compression not in COMPRESSIONS:
+        if compression not in tuple(COMPRESSIONS):  # not the dict itself: it may be unhashable
             raise ConfigurationError(
                 f"compression must be gzip, zstd or None, not {compression!r}.", field="compression"
             )
@@ -143,7 +145,7 @@ class JsonLinesSink:
             folder.mkdir(parents=True, exist_ok=True)
             self._remove_leftovers()
             self._orders = _PartFile(folder, f"{stem}.jsonl{self._suffix}", compression)
-        except (OSError, ValueError, ImportError) as error:
+        except (OSError, ValueError, ImportError, NotImplementedError) as error:
             raise ConfigurationError(
                 f"path {folder} cannot be written to: {_reason(error)}.", field="path"
             ) from error
@@ -182,18 +184,22 @@ class JsonLinesSink:
 
     def commit(self, manifest: object) -> None:
         """Make the files visible, the manifest last; files of an earlier run that are not replaced go."""
-        note = _PartFile(self._folder, f"{self._stem}.manifest.json", None)
+        note: _PartFile | None = None
+        begun = False
         try:
+            note = _PartFile(self._folder, f"{self._stem}.manifest.json", None)
             note.write([json.dumps(manifest, indent=2).encode()])
             note.finish()
+            begun = True
             self._orders.publish()
             if self._rejects is not None:
                 self._rejects.publish()
             note.publish()
             self._remove_replaced()
         except OSError as error:
-            note.discard()
-            raise self._failed(error) from error
+            if note is not None:
+                note.discard()
+            raise self._failed(error, begun=begun) from error
 
     def _remove_replaced(self) -> None:
         kept = {self._orders.final.name} | (
@@ -212,9 +218,10 @@ class JsonLinesSink:
             log.info("Removing %s, left by an interrupted run of this task", leftover.name)
             leftover.unlink(missing_ok=True)
 
-    def _failed(self, error: OSError) -> OrdersError:
+    def _failed(self, error: OSError, *, begun: bool = False) -> OrdersError:
+        state = "Some of the files may be replaced already" if begun else "The files are as they were before"
         return OrdersError(
-            f"Writing to {self._folder} failed: {_reason(error)}. The files are as they were before; "
+            f"Writing to {self._folder} failed: {_reason(error)}. {state}; "
             "free space or repair the target, then run the task again."
         )
 
@@ -260,4 +267,5 @@ def _require_zstd(compression: str | None) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return words.rstrip(".") or type(error).__name__
