@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_orders.errors import AuthenticationError, ConfigurationError, OrdersError
 
 if TYPE_CHECKING:
+    from airflow_provider_orders.apis.settings import ApiSettings
     from airflow_provider_orders.http.messages import Exchange, Request, Response
 
 __all__ = ["Auth", "HeaderAuth", "login_error"]
@@ -64,20 +65,24 @@ class HeaderAuth(Auth):
         return request.with_headers(**{self._header: f"{self._prefix}{credential}"})
 
 
-def login_error(response: Response, *, vendor: str, title: str, what: str) -> OrdersError:
+def login_error(response: Response, settings: ApiSettings) -> OrdersError:
     """Word the error for a login that gave no credential.
 
     :param response: the answer to the login.
-    :param what: what was sent, such as ``the API key``.
+    :param settings: the connection.
     """
     details: dict[str, Any] = {
-        "vendor": vendor,
+        "vendor": settings.vendor,
         "method": response.request.method,
         "path": response.request.path,
         "status": response.status,
     }
     if response.status == 404:
         return ConfigurationError(
-            f"{title} has no login at this address; check the host.", field="host", **details
+            f"{settings.title} has no login at this address; check the host of the connection.",
+            field="host",
+            **details,
         )
-    return AuthenticationError(f"{title} rejected {what}; check the connection.", **details)
+    return AuthenticationError(
+        f"{settings.title} rejected {settings.credentials}; check the connection.", **details
+    )

@@ -47,7 +47,7 @@ def one_filter_each(name: str, words: Sequence[str]) -> list[tuple[tuple[str, st
 
 FAILURES: Mapping[int, Failure] = {
     400: (ConfigurationError, "{title} refused the request as malformed; check the id and the filters"),
-    401: (AuthenticationError, "{title} rejected the credentials; check the connection's login and password"),
+    401: (AuthenticationError, "{title} rejected {credentials}; check the connection"),
     403: (
         PermissionDeniedError,
         "Signed in to {title}, but these credentials may not read this; ask for the permission to read orders",
@@ -138,7 +138,7 @@ class OrderApi(ABC, Generic[_S]):
         )
         error, words = self.failures.get(response.status, default)
         return error(
-            f"{words.format(title=self.title)}.",
+            f"{words.format(title=self.title, credentials=self.settings.credentials)}.",
             vendor=self.vendor,
             method=response.request.method,
             path=response.request.path,

@@ -56,6 +56,12 @@ class GenukaSettings(ApiSettings):
             raise self.refuse(self.conn_id, "login", "is missing; put the e-mail address there")
 
     @property
+    def credentials(self) -> str:
+        """What this connection signs in with, in words for an error."""
+        words = {"api_key": "the API key", "token": "the token", "login": "the e-mail address and password"}
+        return f"{words[self.auth]} for company {self.company_id}"
+
+    @property
     def account(self) -> str:
         """The company."""
         return self.company_id
@@ -80,7 +86,7 @@ class _LoginAuth(Auth):
         for token in (answer.get("accessToken"), answer.get("plainTextToken")):
             if isinstance(token, str) and token:
                 return token
-        raise login_error(response, vendor="genuka", title="Genuka", what="the e-mail address and password")
+        raise login_error(response, self._settings)
 
     def sign(self, request: Request, credential: str) -> Request:
         return request.with_headers(Authorization=f"Bearer {credential}")

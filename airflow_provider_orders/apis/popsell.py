@@ -60,6 +60,15 @@ class PopsellSettings(ApiSettings):
             raise self.refuse(self.conn_id, "login", "is missing; put the e-mail address there")
 
     @property
+    def credentials(self) -> str:
+        """What this connection signs in with, in words for an error."""
+        return {
+            "token": "the access token",
+            "api_key": f"the API key for the domain {self.domain}",
+            "login": f"the e-mail address and password for the domain {self.domain}",
+        }[self.auth]
+
+    @property
     def account(self) -> str:
         """The shop's domain, else the host."""
         return self.domain or self.origin.host
@@ -85,10 +94,7 @@ class _TokenAuth(Auth):
         # The login's key for the token is not documented; `token`, as with the API key, is *assumed*.
         token = response.json_object().get("token") if response.status == 200 else None
         if not isinstance(token, str) or not token:
-            what = (
-                f"the {'API key' if by_key else 'e-mail address and password'}, or does not know the domain"
-            )
-            raise login_error(response, vendor="popsell", title="Popsell", what=what)
+            raise login_error(response, settings)
         return token
 
     def sign(self, request: Request, credential: str) -> Request:

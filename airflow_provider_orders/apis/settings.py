@@ -71,10 +71,10 @@ class Origin:
 
         :raises UnsafeRedirectError: another scheme, host or port, or an unreadable link.
         """
-        parts = urlsplit(link)
-        if not parts.scheme and not parts.netloc:
-            return
         try:
+            parts = urlsplit(link)
+            if not parts.scheme and not parts.netloc:
+                return
             target = self.of(link if parts.scheme else f"{self.scheme}:{link}")
         except ValueError:
             raise UnsafeRedirectError(
@@ -182,6 +182,11 @@ class ApiSettings(BaseModel):
         """What tells this customer's orders from another's; the host, unless the vendor has something better."""
         return self.origin.host
 
+    @property
+    def credentials(self) -> str:
+        """What this connection signs in with, in words for an error."""
+        return "the API key"
+
     @classmethod
     def refuse(cls, conn_id: str, name: str, reason: str) -> ConfigurationError:
         """Word the error for one wrong field of a connection."""
@@ -202,8 +207,8 @@ class ApiSettings(BaseModel):
         if connection.schema and connection.schema not in _DEFAULT_PORTS:
             raise cls.refuse(connection.conn_id, "schema", "must be http or https, or empty")
         url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             origin = Origin.of(url)
             port = parts.port or connection.port
         except ValueError:

@@ -19,7 +19,6 @@ from airflow_provider_orders.models.valomnia import ValomniaOrder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_orders.errors import OrdersError
 
 __all__ = ["ValomniaApi", "ValomniaSettings"]
 
@@ -50,6 +49,11 @@ class ValomniaSettings(ApiSettings):
         if not self.login:
             raise self.refuse(self.conn_id, "login", "is missing; put the user's e-mail address there")
 
+    @property
+    def credentials(self) -> str:
+        """What this connection signs in with, in words for an error."""
+        return "the e-mail address and password"
+
 
 class _SessionAuth(Auth):
     """A session cookie: a form login answered by a redirect (documented on the authentication page)."""
@@ -73,7 +77,7 @@ class _SessionAuth(Auth):
         session = response.cookies.get(_SESSION_COOKIE)
         # How a wrong password is answered is not documented: whatever does not lead to the success page is one.
         if response.location is None or _LOGIN_SUCCESS not in urlsplit(response.location).path or not session:
-            raise _rejected(response)
+            raise login_error(response, self._settings)
         confirmed: Response = yield self.sign(
             Request(
                 "GET",
@@ -85,7 +89,7 @@ class _SessionAuth(Auth):
             session,
         )
         if confirmed.status != 200 or confirmed.json_object().get("success") is not True:
-            raise _rejected(confirmed)
+            raise login_error(confirmed, self._settings)
         return session
 
     def sign(self, request: Request, credential: str) -> Request:
@@ -100,10 +104,6 @@ class _SessionAuth(Auth):
         if response.location is not None:
             return "/login" in urlsplit(response.location).path
         return len(response.body) < 1024 and response.json_object().get("error") == "no_credentials"
-
-
-def _rejected(response: Response) -> OrdersError:
-    return login_error(response, vendor="valomnia", title="Valomnia", what="the e-mail address and password")
 
 
 class _Paging(msgspec.Struct):

@@ -52,6 +52,12 @@ class OrdersHook(BaseHook):
         self._api: OrderApi[Any] | None = None
         self._client: SyncClient | None = None
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Airflow 3.1 looks for the form on the class itself, not on its bases.
+        cls.get_connection_form_widgets = OrdersHook.__dict__["get_connection_form_widgets"]  # type: ignore[method-assign]
+        cls.get_ui_field_behaviour = OrdersHook.__dict__["get_ui_field_behaviour"]  # type: ignore[method-assign]
+
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
         """Look the connection up.

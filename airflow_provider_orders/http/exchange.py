@@ -45,7 +45,7 @@ class Send:
     The client raises :class:`FailedAttempt` for a connection that failed and a body that was cut.
     """
 
-    url: str
+    url: str = field(repr=False)
     request: Request
 
 
@@ -76,7 +76,7 @@ Steps: TypeAlias = Generator[Command, Any, _T]
 
 @dataclass(frozen=True, slots=True)
 class _Credential:
-    value: str
+    value: str = field(repr=False)
     generation: int
 
 
@@ -136,7 +136,7 @@ class Exchanger:
         if response.status in {401, 403}:
             return failure
         return AuthenticationError(
-            f"{self.api.title} rejected the session; check the connection's login and password.",
+            f"{self.api.title} rejected {self.api.settings.credentials}; check the connection.",
             vendor=self.api.vendor,
             method=response.request.method,
             path=response.request.path,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from types import TracebackType
 
-__all__ = ["Folder", "JsonLinesSink"]
+__all__ = ["Folder", "JsonLinesSink", "one_line"]
 
 log = logging.getLogger(__name__)
 
@@ -267,5 +267,5 @@ def _require_zstd(compression: str | None) -> None:
 
 
 def _reason(error: Exception) -> str:
-    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return words.rstrip(".") or type(error).__name__
+    words = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
+    return words or type(error).__name__

@@ -61,6 +61,7 @@ class TestHost:
             "ftp://shop.example.com",
             "https://shop.example.com:port",
             "https://shop.example.com:99999",
+            "[",
         ],
     )
     def test_what_is_no_address_is_refused(self, host: str) -> None:

@@ -121,6 +121,7 @@ class TestOrigin:
             "https:///x",
             "https://shop.example.com:99999/x",
             "javascript:alert(1)",
+            "//[",
         ],
     )
     def test_a_link_out_of_it_is_refused(self, link: str) -> None:
