@@ -24,7 +24,7 @@ demo: .venv/.ready ## Export the orders of all four vendors from the built-in sa
 	@.venv/bin/python scripts/demo.py
 
 airflow: .venv/.ready ## Start Airflow with the sandbox, its connections and the example DAGs
-	@.venv/bin/python scripts/airflow.py
+	@.venv/bin/python scripts/run_airflow.py
 
 test: .venv/.ready ## Run the tests on the newest Airflow
 	@echo "Testing on Airflow $(call airflow_of,.venv)"

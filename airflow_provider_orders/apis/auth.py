@@ -51,6 +51,12 @@ class HeaderAuth(Auth):
     renewable = False
 
     def __init__(self, header: str, secret: str, *, prefix: str = "") -> None:
+        if not (secret.isascii() and secret.isprintable() and secret == secret.strip()):
+            # The HTTP libraries refuse it too, and repeat it in their error.
+            raise ConfigurationError(
+                "password holds a line break, a space at an end or a character that no key has; copy it again.",
+                field="password",
+            )
         self._header = header
         self._secret = secret
         self._prefix = prefix

@@ -6,7 +6,7 @@ There is no look-up by reference and no filter by update time (neither is docume
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 from pydantic import Field
@@ -47,7 +47,7 @@ class PopsellSettings(ApiSettings):
     password_is = "the access token, API key or password"  # noqa: S105 - words for a message
 
     auth: Literal["token", "api_key", "login"] = "token"
-    domain: str | None = None
+    domain: Annotated[str, Field(pattern=r"^[!-~]+$")] | None = None  # it travels as a header
     brand_id: int | None = Field(default=None, ge=0)
 
     def check(self) -> None:

@@ -141,9 +141,9 @@ class ApiSettings(BaseModel):
         """
         extra = {name: value for name, value in connection.extra.items() if value is not None and value != ""}
         allow_http = extra.pop("allow_http", False)
-        if allow_http not in {True, False, "true", "false", "True", "False"}:
+        if str(allow_http) not in {"true", "false", "True", "False"}:
             raise cls.refuse(connection.conn_id, "allow_http", "must be true or false")
-        base_url = cls._base_url(connection, allow_http=allow_http in {True, "true", "True"})
+        base_url = cls._base_url(connection, allow_http=str(allow_http) in {"true", "True"})
         if not connection.password:
             raise cls.refuse(connection.conn_id, "password", f"is missing; put {cls.password_is} there")
         reserved = {"conn_id", "base_url", "login", "password"} & extra.keys()
@@ -211,9 +211,10 @@ class ApiSettings(BaseModel):
             parts = urlsplit(url)
             origin = Origin.of(url)
             port = parts.port or connection.port
+            origin.host.encode("idna")  # as the clients do; it refuses an empty or endless part of a name
         except ValueError:
             raise refuse("is no address; write it as https://shop.example.com") from None
-        if any(character.isspace() for character in url) or parts.query or parts.fragment:
+        if any(character.isspace() for character in url) or "%" in origin.host or parts.query or parts.fragment:
             raise refuse("is no address; write it as https://shop.example.com, without spaces, ? and #")
         if parts.username is not None or parts.password is not None:
             raise refuse("holds a user name; use the fields login and password")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -88,7 +89,14 @@ class OrdersHook(BaseHook):
     @classmethod
     async def afor_connection(cls, orders_conn_id: str) -> OrdersHook:
         """Do the same in an event loop, without blocking it."""
-        return cls._from_connection(await cls.aget_connection(orders_conn_id))
+        connection = await cls.aget_connection(orders_conn_id)
+        # In a thread: a process that meets a vendor for the first time imports for a third of a second.
+        return await asyncio.to_thread(cls._from_connection_with_async_client, connection)
+
+    @classmethod
+    def _from_connection_with_async_client(cls, connection: Connection) -> OrdersHook:
+        importlib.import_module("airflow_provider_orders.http.aio")
+        return cls._from_connection(connection)
 
     @classmethod
     def _from_connection(cls, connection: Connection) -> OrdersHook:
@@ -170,7 +178,10 @@ class OrdersHook(BaseHook):
         :raises OrderNotFoundError: there is no such order.
         :raises UnexpectedPayloadError: the answer is not what the vendor documents.
         """
-        raw = self.get_conn().fetch_order(str(order_id), by=by, with_lines=with_lines)
+        from airflow_provider_orders.waiting.conditions import order_ids
+
+        (wanted,) = order_ids([order_id])
+        raw = self.get_conn().fetch_order(wanted, by=by, with_lines=with_lines)
         return self.api.order_model.parse(raw)
 
     def iter_orders(self, query: OrderQuery | None = None, **filters: Any) -> Iterator[VendorOrder]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_orders.hooks.orders import OrdersHook
+from airflow_provider_orders.operators.base import BaseOrdersOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from airflow.sdk import Context
 
@@ -68,11 +68,13 @@ class GetOrderOperator(BaseOperator):
         """Fetch the order."""
         from airflow_provider_orders.export.run import OUTPUTS, check_choice
         from airflow_provider_orders.models.personal import redact_raw
+        from airflow_provider_orders.waiting.conditions import order_ids
 
         check_choice("output", self.order_output, OUTPUTS)
+        (order_id,) = order_ids([self.order_id])
         with OrdersHook.for_connection(self.orders_conn_id) as hook:
             client = hook.get_conn()
-            raw = client.fetch_order(str(self.order_id), by=self.by, with_lines=self.with_lines)
+            raw = client.fetch_order(order_id, by=self.by, with_lines=self.with_lines)
             order = hook.api.order_model.parse(raw)
             log.info("Fetched order %s of %s", order.identity(), hook.api.title)
             if self.order_output == "raw":
@@ -80,7 +82,7 @@ class GetOrderOperator(BaseOperator):
             return _for_xcom(order, hook, self.order_output)
 
 
-class ListOrdersOperator(BaseOperator):
+class ListOrdersOperator(BaseOrdersOperator):
     """Lists a bounded number of orders of any of the order APIs.
 
     For small results that the next task needs at once, such as ids to wait for; everything else belongs into
@@ -103,58 +105,22 @@ class ListOrdersOperator(BaseOperator):
     :raises UnexpectedPayloadError: an order is not what the vendor documents.
     """
 
-    template_fields: Sequence[str] = (
-        "updated_from", "updated_to", "created_from", "created_to", "statuses", "ambassador_id", "vendor_params", "limit",
-        "orders_conn_id",
-    )  # fmt: skip
+    template_fields: Sequence[str] = (*BaseOrdersOperator.template_fields, "limit")
     ui_color: str = "#e8f0e4"
 
-    def __init__(
-        self,
-        *,
-        orders_conn_id: str,
-        updated_from: datetime | str | None = None,
-        updated_to: datetime | str | None = None,
-        created_from: datetime | str | None = None,
-        created_to: datetime | str | None = None,
-        statuses: str | Sequence[str] | None = None,
-        ambassador_id: int | str | None = None,
-        vendor_params: Mapping[str, Any] | None = None,
-        with_lines: bool = False,
-        limit: int | str = 100,
-        output: str = "canonical",
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, limit: int | str = 100, output: str = "canonical", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.orders_conn_id = orders_conn_id
-        self.updated_from = updated_from
-        self.updated_to = updated_to
-        self.created_from = created_from
-        self.created_to = created_to
-        self.statuses = statuses
-        self.ambassador_id = ambassador_id
-        self.vendor_params = vendor_params
-        self.with_lines = with_lines
         self.limit = limit
         self.order_output = output  # BaseOperator.output is Airflow's own
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """List the orders."""
-        from airflow_provider_orders.apis.query import OrderQuery, whole_number
+        from airflow_provider_orders.apis.query import whole_number
         from airflow_provider_orders.export.run import check_choice
 
         check_choice("output", self.order_output, ("canonical", "vendor"))
         limit = whole_number("limit", self.limit, most=_MOST_ORDERS)
-        query = OrderQuery.of(
-            updated_from=self.updated_from,
-            updated_to=self.updated_to,
-            created_from=self.created_from,
-            created_to=self.created_to,
-            statuses=self.statuses,
-            ambassador_id=self.ambassador_id,
-            params=self.vendor_params,
-            with_lines=self.with_lines,
-        )
+        query = self.query()
         orders: list[dict[str, Any]] = []
         with OrdersHook.for_connection(self.orders_conn_id) as hook:
             for order in hook.iter_orders(query):

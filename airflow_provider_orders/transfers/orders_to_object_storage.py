@@ -9,25 +9,24 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, ObjectStoragePath
+from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_orders.errors import ConfigurationError
 from airflow_provider_orders.hooks.orders import OrdersHook
+from airflow_provider_orders.operators.base import BaseOrdersOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from airflow.sdk import Context
 
-    from airflow_provider_orders.apis.query import OrderQuery
 
 __all__ = ["OrdersToObjectStorageOperator"]
 
 log = logging.getLogger(__name__)
 
 
-class OrdersToObjectStorageOperator(BaseOperator):
+class OrdersToObjectStorageOperator(BaseOrdersOperator):
     """Exports all orders of a selection into JSON Lines files: each order once, none missing.
 
     Every order is validated against what the vendor documents. The files appear when they are whole; running the
@@ -60,47 +59,26 @@ class OrdersToObjectStorageOperator(BaseOperator):
     :raises PaginationError: pages repeat, or do not add up to the vendor's own total.
     """
 
-    template_fields: Sequence[str] = (
-        "path", "compression", "updated_from", "updated_to", "created_from", "created_to", "statuses",
-        "ambassador_id", "vendor_params", "limit", "orders_conn_id",
-    )  # fmt: skip
+    template_fields: Sequence[str] = (*BaseOrdersOperator.template_fields, "path", "compression", "limit")
     ui_color: str = "#e4ecf0"
 
     def __init__(
         self,
         *,
-        orders_conn_id: str,
         path: ObjectStoragePath | PurePath | str | None = None,
         file_format: str = "jsonl",
         compression: str | None = None,
         output: str = "raw",
         on_reject: str = "fail",
-        updated_from: datetime | str | None = None,
-        updated_to: datetime | str | None = None,
-        created_from: datetime | str | None = None,
-        created_to: datetime | str | None = None,
-        statuses: str | Sequence[str] | None = None,
-        ambassador_id: int | str | None = None,
-        vendor_params: Mapping[str, Any] | None = None,
-        with_lines: bool = False,
         limit: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.orders_conn_id = orders_conn_id
         self.path = path
         self.file_format = file_format
         self.compression = compression
         self.order_output = output  # BaseOperator.output is Airflow's own
         self.on_reject = on_reject
-        self.updated_from = updated_from
-        self.updated_to = updated_to
-        self.created_from = created_from
-        self.created_to = created_to
-        self.statuses = statuses
-        self.ambassador_id = ambassador_id
-        self.vendor_params = vendor_params
-        self.with_lines = with_lines
         self.limit = limit
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -113,7 +91,7 @@ class OrdersToObjectStorageOperator(BaseOperator):
         check_choice("output", self.order_output, OUTPUTS)
         check_choice("on_reject", self.on_reject, ON_REJECT)
         limit = None if self.limit is None or self.limit == "" else whole_number("limit", self.limit)
-        query = self._query()
+        query = self.query()
         with OrdersHook.for_connection(self.orders_conn_id) as hook:
             hook.api.listings(query)  # refuses filters that the vendor lacks before a file is touched
             stem = _file_stem(hook.conn_type, context)
@@ -132,20 +110,6 @@ class OrdersToObjectStorageOperator(BaseOperator):
         )  # fmt: skip
         return dict(manifest)
 
-    def _query(self) -> OrderQuery:
-        from airflow_provider_orders.apis.query import OrderQuery
-
-        return OrderQuery.of(
-            updated_from=self.updated_from,
-            updated_to=self.updated_to,
-            created_from=self.created_from,
-            created_to=self.created_to,
-            statuses=self.statuses,
-            ambassador_id=self.ambassador_id,
-            params=self.vendor_params,
-            with_lines=self.with_lines,
-        )
-
 
 def _folder(path: object) -> ObjectStoragePath:
     if path is None or path == "":
@@ -155,7 +119,9 @@ def _folder(path: object) -> ObjectStoragePath:
     if isinstance(path, PurePath):
         path = str(path)
     if not isinstance(path, str):
-        raise ConfigurationError("path must be a folder: a local path, or the URL of a storage.", field="path")
+        raise ConfigurationError(
+            "path must be a folder: a local path, or the URL of a storage.", field="path"
+        )
     if "://" not in path:
         path = f"file://{os.path.abspath(os.path.expanduser(path))}"  # noqa: PTH100, PTH111 - a text is needed
     try:
