@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 REQUEST = Request("GET", "/api/v2/orders")
 
 
-def make_exchanger() -> Exchanger:
-    settings = DipliSettings.from_connection(ConnectionFields(conn_id="c", password="canary-key"))
+def make_exchanger(**extra: Any) -> Exchanger:
+    settings = DipliSettings.from_connection(
+        ConnectionFields(conn_id="c", password="canary-key", extra=extra)
+    )
     return Exchanger(DipliApi(settings), policy=RetryPolicy(base_s=1.0))
 
 
@@ -64,6 +66,14 @@ def test_the_wait_that_429_asks_for_holds_all_requests_of_the_connection() -> No
     held = next(second)
     assert isinstance(held, Sleep)
     assert 29 < held.seconds <= 30
+
+
+def test_the_request_budget_holds_back_what_goes_beyond_it() -> None:
+    exchanger = make_exchanger(requests_per_minute=60, concurrency=1)
+    up_to_send(exchanger.authorized(REQUEST))
+    held = next(exchanger.authorized(REQUEST))
+    assert isinstance(held, Sleep)
+    assert 0.9 < held.seconds <= 1
 
 
 def test_the_address_is_the_connections_and_nothing_else() -> None:
