@@ -214,7 +214,12 @@ class ApiSettings(BaseModel):
             origin.host.encode("idna")  # as the clients do; it refuses an empty or endless part of a name
         except ValueError:
             raise refuse("is no address; write it as https://shop.example.com") from None
-        if any(character.isspace() for character in url) or "%" in origin.host or parts.query or parts.fragment:
+        if (
+            any(character.isspace() for character in url)
+            or "%" in origin.host
+            or parts.query
+            or parts.fragment
+        ):
             raise refuse("is no address; write it as https://shop.example.com, without spaces, ? and #")
         if parts.username is not None or parts.password is not None:
             raise refuse("holds a user name; use the fields login and password")

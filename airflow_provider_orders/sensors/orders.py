@@ -188,7 +188,9 @@ class OrderStatusSensor(BaseSensorOperator):
             )
         if status == "error":
             raise _error(event)
-        if status not in ("met", "failed") or not _has_reports(event):  # noqa: PLR6201 - it may be unhashable
+        if status not in ("met", "failed") or not _has_reports(
+            event
+        ):  # a tuple: the status may be unhashable
             raise errors.OrdersError("The trigger ended with an event that this sensor does not know.")
         if status == "met":
             return {"axis": event["axis"], "orders": event["orders"]}
@@ -211,7 +213,7 @@ def _plain(words: str | Sequence[str] | None) -> str | list[str] | None:
 
 def _error(event: Mapping[str, Any]) -> errors.OrdersError:
     """Make the error that the trigger met."""
-    kind = getattr(errors, str(event.get("kind")), None)
+    kind: Any = getattr(errors, str(event.get("kind")), None)
     message = str(event.get("message") or "The trigger met an error that it did not describe.")
     try:
         error = kind(message, **event["details"])

@@ -1,0 +1,144 @@
+"""The example DAGs: each imports, shows its form, and runs against the sandbox."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.dags.conftest import EXAMPLES, returned
+
+if TYPE_CHECKING:
+    from airflow_provider_orders.sandbox import Sandbox
+    from tests.conftest import DagRunner
+
+FORMS = {
+    "example_get_order": {"orders_conn_id", "order_id", "by"},
+    "example_export_orders": {"connections", "path", "output", "compression"},
+    "example_popsell_ambassadors": {"orders_conn_id", "limit", "skip", "path"},
+    "example_wait_for_delivery": {"orders_conn_id", "order_ids", "timeout_minutes"},
+}
+
+
+def lines(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    (file,) = manifest["files"]
+    content = Path(file["path"].removeprefix("file://")).read_text(encoding="utf-8")
+    return [json.loads(line) for line in content.splitlines()]
+
+
+def test_every_file_gives_one_dag_without_an_error(examples: Any) -> None:
+    assert examples.import_errors == {}
+    assert set(examples.dags) == set(FORMS) == {path.stem for path in EXAMPLES.glob("example_*.py")}
+
+
+@pytest.mark.parametrize("dag_id", FORMS)
+def test_runs_by_hand_from_a_form_that_explains_itself(examples: Any, dag_id: str) -> None:
+    dag = examples.dags[dag_id]
+    assert dag.schedule is None
+    assert dag.tags == {"orders", "example"}
+    assert dag.doc_md
+    assert set(dag.params) == FORMS[dag_id]
+    for name in FORMS[dag_id]:
+        param = dag.params.get_param(name)
+        assert {"title", "type"} <= param.schema.keys(), name
+        assert param.description or param.schema.get("enum"), name
+        param.resolve()  # the default is valid
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "name", "value"),
+    [
+        ("example_get_order", "by", "e-mail"),
+        ("example_get_order", "order_id", ""),
+        ("example_export_orders", "connections", []),
+        ("example_export_orders", "output", "xml"),
+        ("example_popsell_ambassadors", "limit", 1025),
+        ("example_wait_for_delivery", "order_ids", []),
+        ("example_wait_for_delivery", "timeout_minutes", 0),
+    ],
+)
+def test_form_refuses(examples: Any, dag_id: str, name: str, value: object) -> None:
+    assert examples.dags[dag_id].params.get_param(name).resolve(value, suppress_exception=True) is None
+
+
+def test_get_order(examples: Any, dag_runner: DagRunner, orders_sandbox: Sandbox) -> None:
+    order_id = orders_sandbox.live_ids("genuka")[0]
+
+    run = dag_runner(
+        examples.dags["example_get_order"], conf={"orders_conn_id": "genuka_default", "order_id": order_id}
+    )
+
+    assert run.state == "success"
+    assert returned(run, "describe").startswith("genuka order #ORDER_1001: ")
+
+
+def test_export_orders(examples: Any, dag_runner: DagRunner, orders_sandbox: Sandbox, tmp_path: Path) -> None:
+    run = dag_runner(
+        examples.dags["example_export_orders"], conf={"path": str(tmp_path), "output": "canonical"}
+    )
+
+    assert run.state == "success"
+    assert returned(run, "summarise") == {f"{vendor}_default": 230 for vendor in orders_sandbox.vendors}
+    for index, vendor in enumerate(orders_sandbox.vendors):
+        orders = lines(returned(run, "export", index))
+        assert {order["source"] for order in orders} == {vendor}
+        assert len({order["id"] for order in orders}) == 230
+
+
+def test_popsell_ambassadors(
+    examples: Any,
+    dag_runner: DagRunner,
+    orders_sandbox: Sandbox,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run = dag_runner(
+        examples.dags["example_popsell_ambassadors"], conf={"limit": 2, "skip": 1, "path": str(tmp_path)}
+    )
+
+    assert run.state == "success"
+    chosen = returned(run, "list_ambassadors")
+    credited = [payload["ambassador"] for payload in orders_sandbox.payloads("popsell")]
+    counts = [
+        sum(1 for person in credited if person and person["id_ambassador"] == ambassador)
+        for ambassador in chosen
+    ]
+    assert [returned(run, "export", index)["rows"] for index in range(2)] == counts
+    assert returned(run, "summarise")["orders"] == sum(counts)
+    assert "There are more ambassadors; trigger the DAG again with skip=3" in caplog.text
+
+
+def test_wait_for_delivery(examples: Any, dag_runner: DagRunner, orders_sandbox: Sandbox) -> None:
+    orders_sandbox.set_status("dipli", "111111", "shipped")
+    orders_sandbox.set_status("dipli", "111112", "shipped")
+
+    run = dag_runner(examples.dags["example_wait_for_delivery"], conf={"order_ids": ["111111", "111112"]})
+
+    assert run.state == "success"
+    assert returned(run, "go_on") == ["111111", "111112"]
+
+
+def test_wait_for_a_cancelled_order_fails_by_its_name(
+    examples: Any, dag_runner: DagRunner, orders_sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    orders_sandbox.set_status("dipli", "111111", "cancelled")
+
+    run = dag_runner(examples.dags["example_wait_for_delivery"])
+
+    assert run.state == "failed"
+    output = capfd.readouterr()
+    assert "order 111111 is cancelled" in output.out + output.err
+
+
+def test_missing_connection_is_named(
+    examples: Any, dag_runner: DagRunner, orders_sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert orders_sandbox.vendors
+
+    run = dag_runner(examples.dags["example_get_order"], conf={"orders_conn_id": "no_such"})
+
+    assert run.state == "failed"
+    output = capfd.readouterr()
+    assert "There is no connection 'no_such'. Add it under Admin > Connections" in output.out + output.err
