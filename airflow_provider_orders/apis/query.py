@@ -80,6 +80,11 @@ class OrderQuery:
             if item.name != "with_lines" and getattr(self, item.name) not in (None, (), {})
         )
 
+    def is_empty(self) -> bool:
+        """Tell whether a window begins and ends at the same moment, so that no order can lie in it."""
+        windows = ((self.updated_from, self.updated_to), (self.created_from, self.created_to))
+        return any(start is not None and start == end for start, end in windows)
+
     def in_window(self, created_at: datetime | None, updated_at: datetime | None) -> bool:
         """Tell whether an order lies in the windows asked for; an unknown time counts as inside."""
         return _inside(self.created_from, self.created_to, created_at) and _inside(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from airflow_provider_orders.apis.query import OrderQuery
 
 __all__ = ["BaseOrdersOperator"]
+
+log = logging.getLogger(__name__)
 
 
 class BaseOrdersOperator(BaseOperator):
@@ -66,7 +69,7 @@ class BaseOrdersOperator(BaseOperator):
         """
         from airflow_provider_orders.apis.query import OrderQuery
 
-        return OrderQuery.of(
+        query = OrderQuery.of(
             updated_from=self.updated_from,
             updated_to=self.updated_to,
             created_from=self.created_from,
@@ -76,3 +79,10 @@ class BaseOrdersOperator(BaseOperator):
             params=self.vendor_params,
             with_lines=self.with_lines,
         )
+        if query.is_empty():
+            # Airflow 3's plain cron schedules give each run an interval of no length.
+            log.warning(
+                "The window begins and ends at the same moment, so that no order lies in it. A schedule without "
+                "intervals has data_interval_start equal to data_interval_end: build the window from run_after."
+            )
+        return query

@@ -135,7 +135,7 @@ class FakeValomnia(FakeVendor[ValomniaOrder]):
             "host": url,
             "login": credentials.VALOMNIA_EMAIL,
             "password": credentials.VALOMNIA_PASSWORD,
-            "extra": {"api_version": _VERSIONS[-1]},
+            "extra": {},
         }
 
     def credentials(self) -> dict[str, str]:

@@ -64,6 +64,12 @@ class TestWindow:
         assert not query.in_window(None, DAY + timedelta(hours=1))
         assert not query.in_window(None, DAY - timedelta(microseconds=1))
 
+    def test_one_that_begins_where_it_ends_is_empty(self) -> None:
+        assert OrderQuery(updated_from=DAY, updated_to=DAY).is_empty()
+        assert OrderQuery(created_from=DAY, created_to=DAY).is_empty()
+        assert not OrderQuery(updated_from=DAY, updated_to=DAY + timedelta(seconds=1)).is_empty()
+        assert not OrderQuery().is_empty()
+
     def test_an_unknown_time_is_never_dropped(self) -> None:
         assert OrderQuery(created_from=DAY, updated_from=DAY).in_window(None, None)
 

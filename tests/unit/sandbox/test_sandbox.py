@@ -60,7 +60,7 @@ def test_connections_are_what_the_provider_documents(sandbox: Sandbox) -> None:
             "host": f"{sandbox.url}/valomnia",
             "login": credentials.VALOMNIA_EMAIL,
             "password": credentials.VALOMNIA_PASSWORD,
-            "extra": {"api_version": "v2.1"},
+            "extra": {},
         },
         "genuka_default": {
             "conn_type": "genuka",
