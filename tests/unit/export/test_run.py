@@ -426,24 +426,19 @@ def exported(*runs: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 class TestCrashes:
-    def test_a_killed_run_shows_nothing_and_the_next_one_cleans_up(
-        self, orders_sandbox: Sandbox, tmp_path: Path
-    ) -> None:
-        run: dict[str, Any] = {
-            "host": host(orders_sandbox),
-            "folder": str(tmp_path),
-            "compression": "gzip",
-        }
-        orders_sandbox.inject("slow", vendor="dipli", after=8, times=None, delay_s=1)
-        with exporting({**run, "page_size": 20}) as process:
-            until(lambda: len(orders_sandbox.requests) == 8 or process.poll() is not None)
-            process.send_signal(signal.SIGKILL)
-            process.wait(timeout=60)
-        left = names(tmp_path)
-        assert left
-        assert all(name.startswith(".orders.jsonl") and name.endswith(".part") for name in left)
-        orders_sandbox.reset()
-        assert child.run(**run)["rows"] == 230
+    def test_a_killed_run_shows_nothing_and_the_next_one_cleans_up(self, tmp_path: Path) -> None:
+        with Sandbox(orders=230) as sandbox:
+            run: dict[str, Any] = {"host": host(sandbox), "folder": str(tmp_path), "compression": "gzip"}
+            sandbox.inject("slow", vendor="dipli", after=8, times=None, delay_s=1)
+            with exporting({**run, "page_size": 20}) as process:
+                until(lambda: len(sandbox.requests) == 8 or process.poll() is not None)
+                process.send_signal(signal.SIGKILL)
+                process.wait(timeout=60)
+            left = names(tmp_path)
+            assert left
+            assert all(name.startswith(".orders.jsonl") and name.endswith(".part") for name in left)
+            sandbox.reset()
+            assert child.run(**run)["rows"] == 230
         assert names(tmp_path) == ["orders.jsonl.gz", "orders.manifest.json"]
 
     def test_a_full_disk_is_named_and_leaves_the_files_as_they_were(

@@ -15,7 +15,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
-from airflow.sdk.exceptions import AirflowRescheduleException
+from airflow.sdk.bases.sensor import (  # type: ignore[attr-defined] - its own home moved between 3.1 and 3.3
+    AirflowRescheduleException,
+)
 
 from airflow_provider_orders.sensors.orders import OrderStatusSensor
 
