@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
 import shutil
 import tempfile
@@ -74,6 +76,9 @@ def airflow_db(airflow_home: Path) -> Path:
     from airflow.utils.db import initdb
 
     initdb()
+    # 3.1 builds its in-process API anew for each task of ``dag.test()``, which takes seconds.
+    supervisor: Any = importlib.import_module("airflow.sdk.execution_time.supervisor")
+    supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
     return airflow_home
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from airflow_provider_orders.apis.auth import Auth, HeaderAuth, login_error
 from airflow_provider_orders.apis.base import OrderApi, one_filter_each
-from airflow_provider_orders.apis.listing import Envelope, Listing, RowReader
+from airflow_provider_orders.apis.listing import Envelope, Listing, RowReader, TextReader
 from airflow_provider_orders.apis.query import OrderQuery, whole_second
 from airflow_provider_orders.apis.settings import ApiSettings
 from airflow_provider_orders.errors import ConfigurationError, OrderNotFoundError, OrdersError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["GenukaApi", "GenukaSettings"]
 
 _READ_ROW = RowReader("id")
+_REFERENCE = TextReader("reference")
 _WRONG_PASSWORD = "Invalid email or password."  # noqa: S105 - the vendor's words
 
 
@@ -192,8 +193,7 @@ class GenukaApi(OrderApi[GenukaSettings]):
         while True:
             page = listing.read((yield listing.page_request(number)), number)
             for row in page.rows:
-                order = _REFERENCE.decode(row.raw)
-                if order.reference is not None and order.reference.removeprefix("#") == wanted:
+                if (_REFERENCE(row.raw) or "").removeprefix("#") == wanted:
                     return row.id
             if not page.has_more:
                 raise OrderNotFoundError(
@@ -277,10 +277,3 @@ class GenukaApi(OrderApi[GenukaSettings]):
             path=response.request.path,
             status=response.status,
         )
-
-
-class _Reference(msgspec.Struct):
-    reference: str | None = None
-
-
-_REFERENCE = msgspec.json.Decoder(_Reference)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_orders.http.messages import Request, Response
 
-__all__ = ["Envelope", "Listing", "Page", "Row", "RowReader"]
+__all__ = ["Envelope", "Listing", "Page", "Row", "RowReader", "TextReader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,25 @@ class RowReader:
             return Row(str(self._decoder.decode(raw).id), content)
         except msgspec.DecodeError:
             return Row(f"?{hashlib.sha256(content).hexdigest()[:32]}", content)
+
+
+class TextReader:
+    """Reads one text of a row without decoding the rest of it.
+
+    :param name: name of the field.
+    """
+
+    def __init__(self, name: str) -> None:
+        shape = msgspec.defstruct("TextField", [("text", str | None, None)], rename={"text": name})
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(shape)
+
+    def __call__(self, raw: bytes) -> str | None:
+        """Give the text, None where there is none or something else."""
+        try:
+            text: str | None = self._decoder.decode(raw).text
+        except msgspec.DecodeError:
+            return None
+        return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from airflow_provider_orders.apis.auth import Auth, login_error
 from airflow_provider_orders.apis.base import OrderApi
-from airflow_provider_orders.apis.listing import Envelope, Listing, RowReader
+from airflow_provider_orders.apis.listing import Envelope, Listing, RowReader, TextReader
 from airflow_provider_orders.apis.query import OrderQuery, whole_second
 from airflow_provider_orders.apis.settings import ApiSettings
 from airflow_provider_orders.http.messages import Exchange, Request, Response
@@ -118,14 +118,10 @@ class _Page(msgspec.Struct):
     data: list[msgspec.Raw]
 
 
-class _LineOwner(msgspec.Struct):
-    orderReference: str | None = None  # noqa: N815 - the vendor's name
-
-
 _PAGE = msgspec.json.Decoder(_Page, strict=False)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_TEXT = msgspec.json.Decoder(str)
-_LINE = msgspec.json.Decoder(_LineOwner)
+_REFERENCE = TextReader("reference")
+_ORDER_REFERENCE = TextReader("orderReference")
 
 
 def _read_envelope(body: bytes) -> Envelope:
@@ -181,11 +177,10 @@ class ValomniaApi(OrderApi[ValomniaSettings]):
 
     def complete(self, raw: bytes) -> Exchange[bytes]:
         """Put the full lines in the place of their stubs, by one listing of ``/orderDetails``; all else stays as sent."""
-        try:
-            order = _FIELDS.decode(raw)
-            reference = _TEXT.decode(order["reference"])
-        except (msgspec.DecodeError, KeyError):
+        reference = _REFERENCE(raw)
+        if reference is None:
             return raw  # validating it will say what is wrong with it
+        order = _FIELDS.decode(raw)
         lines = yield from self._lines(reference)
         return msgspec.json.encode({**order, "orderLines": msgspec.Raw(b"[" + b",".join(lines) + b"]")})
 
@@ -196,7 +191,7 @@ class ValomniaApi(OrderApi[ValomniaSettings]):
         number = 1
         while True:
             page = listing.read((yield listing.page_request(number)), number)
-            lines += [row.raw for row in page.rows if _LINE.decode(row.raw).orderReference == reference]
+            lines += [row.raw for row in page.rows if _ORDER_REFERENCE(row.raw) == reference]
             if not page.has_more:
                 return lines
             number += 1

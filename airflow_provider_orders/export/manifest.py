@@ -126,6 +126,7 @@ class Tally:
         uri: str,
         files: list[WrittenFile],
         rejects_file: str | None,
+        can_miss: list[str],
         requests: int,
     ) -> Manifest:
         """Sum up."""
@@ -149,7 +150,7 @@ class Tally:
             statuses={axis: dict(sorted(counts.items())) for axis, counts in sorted(self.statuses.items())},
             totals={currency: _plain(total) for currency, total in sorted(self.totals.items())},
             source_total=self.source_total,
-            can_miss=[],
+            can_miss=can_miss,
             requests=requests,
             seconds=round((finished_at - self.started_at).total_seconds(), 3),
             started_at=self.started_at.isoformat(),

@@ -94,10 +94,20 @@ def export_orders(
         uri=sink.uri,
         files=files,
         rejects_file=rejects_file,
+        can_miss=_can_miss(query, limit),
         requests=client.requests_sent,
     )
     sink.commit(manifest)
     return manifest
+
+
+def _can_miss(query: OrderQuery, limit: int | None) -> list[str]:
+    missed = []
+    if limit is not None:
+        missed.append(f"orders beyond the limit of {limit}")
+    if query.statuses:
+        missed.append("orders whose status changed while the listing was read")
+    return missed
 
 
 def _renderer(client: SyncClient, query: OrderQuery, tally: Tally, output: str) -> _Render:

@@ -8,6 +8,7 @@ The steps are generators. They yield what is to be done - :class:`Send`, :class:
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from tenacity import DoAttempt, DoSleep, RetryCallState, Retrying, retry_if_exce
 
 from airflow_provider_orders.errors import (
     AuthenticationError,
+    ConfigurationError,
     OrdersError,
     RateLimitedError,
     UnexpectedPayloadError,
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _JSON = msgspec.json.Decoder(msgspec.Raw)
+
+_HEADER = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +244,16 @@ class Exchanger:
 
     def _send_within_origin(self, request: Request) -> Steps[Response]:
         """Send a request; follow redirects of a GET by hand, and never out of the origin."""
+        # The libraries refuse such a header too, but requests repeats it in its error.
+        if not all(map(_HEADER.fullmatch, request.headers.values())):
+            raise ConfigurationError(
+                "A header cannot carry what the connection holds: password, or another field that is sent, begins or "
+                "ends with white space, or holds a line break or a letter outside of ASCII; paste it again.",
+                field="password",
+                vendor=self.api.vendor,
+                method=request.method,
+                path=request.path,
+            )
         url = self._base_url + request.target
         for _ in range(self.policy.max_redirects + 1):
             delay = self._budget.reserve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -9,7 +10,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from http.cookiejar import DefaultCookiePolicy
-from http.cookies import SimpleCookie
+from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import requests
@@ -198,6 +199,9 @@ class SyncClient:
             raise FailedAttempt("the body's compression is damaged") from None
         except requests.exceptions.ConnectionError:
             raise FailedAttempt("the connection failed or was cut") from None
+        except (requests.exceptions.RequestException, ValueError):
+            # Their texts repeat addresses, and an address may hold a filter by e-mail address.
+            raise FailedAttempt("the address, or that of a redirect, cannot be read") from None
 
     def _read_body(self, answer: requests.Response, request: Request) -> bytes:
         limit = self._exchanger.policy.max_body_bytes
@@ -249,5 +253,6 @@ def _cookies(answer: requests.Response) -> dict[str, str]:
     """Read the cookies that an answer sets; the session itself keeps none."""
     cookies: SimpleCookie = SimpleCookie()
     for header in answer.raw.headers.getlist("Set-Cookie"):
-        cookies.load(header)
+        with contextlib.suppress(CookieError):  # a cookie under a name that is none is no session
+            cookies.load(header)
     return {name: morsel.value for name, morsel in cookies.items()}

@@ -221,7 +221,6 @@ class TestTheConnection:
             ("dipli", {"password": None}, "password"),
             ("dipli", {"page_size": 101}, "page_size"),
             ("dipli", {"conn_type": "http"}, "conn_type"),
-            ("dipli", {"extra": "no json"}, "extra"),
             ("popsell", {"auth": "oauth"}, "auth"),
         ],
     )

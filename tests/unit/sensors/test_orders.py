@@ -19,6 +19,7 @@ from airflow_provider_orders import errors
 from airflow_provider_orders.sensors.orders import OrderStatusSensor
 from airflow_provider_orders.triggers.orders import OrderStatusTrigger
 from tests.unit.hooks.connect import FORBIDDEN, VENDORS, an_order, way_id
+from tests.unit.operators.dags import note_errors
 from tests.unit.sensors.modes import MODES, POKE_S, World, context, nothing, outcome_of, until, wait
 
 if TYPE_CHECKING:
@@ -552,7 +553,7 @@ class TestInADag:
         (order_id,) = pending_orders(orders_sandbox, "genuka")
         world = World([become(orders_sandbox, "genuka", order_id, "cancelled")])
         world.hold_the_clock(monkeypatch)
-        failures: list[BaseException] = []
+        failures = note_errors(monkeypatch, OrderStatusSensor)
         with DAG(f"wait_in_vain_{deferrable}", schedule=None) as dag:
             OrderStatusSensor(
                 task_id="wait",
@@ -561,7 +562,6 @@ class TestInADag:
                 poke_interval=POKE_S,
                 timeout=600,
                 deferrable=deferrable,
-                on_failure_callback=lambda about: failures.append(about["exception"]),
             )
         assert dag_runner(dag).state == "failed"
         assert [type(failure) for failure in failures] == [errors.OrderFailedError]

@@ -236,7 +236,6 @@ class TestTheEvent:
             ),
             ({"conn_type": "http"}, "ConfigurationError", {"field": "conn_type"}),
             ({"page_size": 1000}, "ConfigurationError", {"field": "page_size", "vendor": "dipli"}),
-            ({"extra": "no json"}, "ConfigurationError", {"field": "extra"}),
         ],
     )
     async def test_an_error_is_an_event_with_its_kind(
