@@ -116,6 +116,17 @@ class TestTheManifest:
         ids = {str(order["id" if output == "canonical" else ID_FIELDS[vendor]]) for order in orders(manifest)}
         assert ids == truth(orders_sandbox, vendor).keys()
 
+    def test_says_what_a_limit_and_a_filter_by_status_can_miss(
+        self, orders_sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        assert orders_sandbox.url
+        manifest = export("dipli_default", tmp_path, statuses="shipped", limit=3)
+        assert manifest["rows"] == 3
+        assert manifest["can_miss"] == [
+            "orders beyond the limit of 3",
+            "orders whose status changed while the listing was read",
+        ]
+
     def test_is_small_and_holds_no_secret(self, orders_sandbox: Sandbox, tmp_path: Path, vendor: str) -> None:
         assert orders_sandbox.requests == []
         text = json.dumps(export(f"{vendor}_default", tmp_path))
