@@ -216,20 +216,20 @@ _POPSELL = ConnectionForm(
         placeholder="https://your-popsell-host - the part of your API address before /api/v2",
     ),
     login=StandardField(
-        label="E-mail (only to sign in with a password)",
+        label="E-mail",
         placeholder="you@example.com - leave empty with an access token or an API key",
     ),
     password=StandardField(
-        label="Access token, API key or password (required)",
-        placeholder="Paste it here, then choose below which of the three it is",
+        label="Token, key or password",
+        placeholder="Paste it here, then choose under Sign in with which of the three it is",
     ),
     fields=(
         ExtraField(
             name="auth",
             label="Sign in with",
             help=(
-                "Which of the three the field above holds: an access token (token) that is sent as it is; an API key "
-                "(api_key), exchanged for a token; or the password of the e-mail above (login). Default: token."
+                "What the field 'Token, key or password' holds: an access token (token) that is sent as it is; an API "
+                "key (api_key), exchanged for a token; or the password of the E-mail (login). Default: token."
             ),
             default="token",
             choices={
@@ -322,12 +322,12 @@ _GENUKA = ConnectionForm(
         placeholder="Leave empty for https://api.genuka.com",
     ),
     login=StandardField(
-        label="E-mail (only to sign in with a password)",
+        label="E-mail",
         placeholder="you@example.com - leave empty with an API key or an access token",
     ),
     password=StandardField(
-        label="API key, access token or password (required)",
-        placeholder="Paste it here, then choose below which of the three it is",
+        label="Key, token or password",
+        placeholder="Paste it here, then choose under Sign in with which of the three it is",
     ),
     fields=(
         ExtraField(
@@ -343,8 +343,8 @@ _GENUKA = ConnectionForm(
             name="auth",
             label="Sign in with",
             help=(
-                "Which of the three the field above holds: an API key of the company (api_key), an access token (token), "
-                "or the password of the e-mail above (login). Default: api_key."
+                "What the field 'Key, token or password' holds: an API key of the company (api_key), an access token "
+                "(token), or the password of the E-mail (login). Default: api_key."
             ),
             default="api_key",
             choices={

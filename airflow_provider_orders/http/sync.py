@@ -39,6 +39,9 @@ _T = TypeVar("_T")
 
 _CHUNK_BYTES = 256 * 1024
 
+_AHEAD = 2
+"""Pages held for each thread, so that none idles while the first page of them is still awaited."""
+
 
 class SyncClient:
     """Reads orders of one connection, blocking.
@@ -111,15 +114,14 @@ class SyncClient:
         :param listing: the listing.
         :param complete: also fill the lines of each row.
         """
+        concurrency = self._settings.concurrency
         with closing(SeenIds()) as seen:
             walk = PageWalk(listing, seen, origin=self._exchanger.origin, vendor=self.api.vendor)
             pending: deque[tuple[PageStep, Future[Page]]] = deque()
-            pool = ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="orders-page")
+            pool = ThreadPoolExecutor(concurrency, thread_name_prefix="orders-page")
             try:
                 while True:
-                    while (
-                        len(pending) < self._settings.concurrency and (step := walk.next_step()) is not None
-                    ):
+                    while len(pending) < _AHEAD * concurrency and (step := walk.next_step()) is not None:
                         pending.append((step, pool.submit(self._read_page, listing, step, complete)))
                     if not pending:
                         return
