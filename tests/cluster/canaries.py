@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from airflow_provider_orders.sandbox import credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from airflow_provider_orders.sandbox import Sandbox
@@ -37,6 +37,7 @@ __all__ = [
     "LogCatcher",
     "exception_texts",
     "find_canaries",
+    "live_objects",
     "live_reprs",
 ]
 
@@ -114,13 +115,23 @@ def exception_texts(error: BaseException) -> list[str]:
     return texts
 
 
-def live_reprs(package: str = "airflow_provider_orders.") -> list[str]:
-    """Give the ``repr`` of every object of a package that is alive, but for the sandbox's."""
+def live_objects(package: str = "airflow_provider_orders.") -> list[Any]:
+    """Give every object of a package that is alive, but for the sandbox's."""
     return [
-        repr(thing)
+        thing
         for thing in gc.get_objects()
         if (module := str(type(thing).__module__)).startswith(package) and ".sandbox" not in module
     ]
+
+
+def live_reprs(*, but: Iterable[Any] = ()) -> list[str]:
+    """Give the ``repr`` of every object of this package that is alive.
+
+    :param but: objects of earlier tests that something still holds; as long as they are held here, no new object
+        takes their place in memory.
+    """
+    old = {id(thing) for thing in but}
+    return [repr(thing) for thing in live_objects() if id(thing) not in old]
 
 
 class LogCatcher(logging.Handler):

@@ -50,6 +50,7 @@ from tests.cluster.canaries import (
     LogCatcher,
     exception_texts,
     find_canaries,
+    live_objects,
     live_reprs,
 )
 
@@ -584,10 +585,11 @@ class TestReprs:
         seen: set[str] = set()
 
         def look(_: str = "") -> None:
-            reprs = live_reprs()
+            reprs = live_reprs(but=earlier)
             seen.update(text.partition("(")[0] for text in reprs)
             found.extend(find_canaries(*reprs))
 
+        earlier = live_objects()
         found: list[str] = []
         proxy.on_request = look
         params = {"filter[customer.email]": EMAIL} if vendor == "genuka" else None
