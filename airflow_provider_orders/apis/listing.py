@@ -90,6 +90,15 @@ class RowReader:
     def __init__(self, id_field: str) -> None:
         shape = msgspec.defstruct("RowId", [("id", str | int)], rename={"id": id_field})
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(shape)
+        self._page_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[shape])  # type: ignore[valid-type]
+
+    def read_page(self, raws: Sequence[msgspec.Raw]) -> tuple[Row, ...]:
+        """Split the rows of a page: all at once, and one by one where one of them cannot be read."""
+        try:
+            heads = self._page_decoder.decode(b"[" + b",".join(raws) + b"]")
+        except msgspec.DecodeError:
+            return tuple(map(self, raws))
+        return tuple(Row(str(head.id), bytes(raw)) for head, raw in zip(heads, raws, strict=True))
 
     def __call__(self, raw: msgspec.Raw) -> Row:
         """Give the row; one without a readable id is kept under a digest of its bytes, to be rejected later."""
@@ -134,7 +143,7 @@ class Listing:
     page_size: int
     page_params: Callable[[int, int], tuple[tuple[str, str], ...]] = field(repr=False)
     read_envelope: Callable[[bytes], Envelope] = field(repr=False)
-    read_row: Callable[[msgspec.Raw], Row] = field(repr=False)
+    read_row: RowReader = field(repr=False)
 
     def page_request(self, number: int, page_size: int | None = None) -> Request:
         """Give the request for one page, from 1; built from its number, never from a link."""
@@ -165,7 +174,7 @@ class Listing:
             )
         return Page(
             number=number,
-            rows=tuple(self.read_row(raw) for raw in envelope.rows),
+            rows=self.read_row.read_page(envelope.rows),
             total=envelope.total,
             page_size=page_size,
             claimed_number=envelope.number,
