@@ -293,7 +293,9 @@ class TestCommon:
 
     def test_a_broken_row_costs_no_other_row_of_its_page(self) -> None:
         read = RowReader("id")
-        raws = [msgspec.Raw(raw) for raw in (b'{"id": 7}', b'{"name": "x"}', b'{"id": "b", "x": [1]}', b"null")]
+        raws = [
+            msgspec.Raw(raw) for raw in (b'{"id": 7}', b'{"name": "x"}', b'{"id": "b", "x": [1]}', b"null")
+        ]
         assert read.read_page(raws) == tuple(map(read, raws))
         assert [row.id[0] for row in read.read_page(raws)] == ["7", "?", "b", "?"]
         assert read.read_page(raws[::2]) == tuple(map(read, raws[::2]))
