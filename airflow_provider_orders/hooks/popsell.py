@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from pydantic import ValidationError
-
 from airflow_provider_orders.apis.popsell import PopsellApi
-from airflow_provider_orders.errors import UnexpectedPayloadError
 from airflow_provider_orders.hooks.orders import OrdersHook
 
 if TYPE_CHECKING:
@@ -43,14 +40,4 @@ class PopsellHook(OrdersHook):
         api = cast("PopsellApi", self.api)
         for page in self.get_conn().iter_listing(api.ambassadors()):
             for row in page.rows:
-                try:
-                    ambassador = PopsellAmbassador.model_validate_json(row.raw)
-                except ValidationError as error:
-                    field = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
-                    problem = f"is not what Popsell documents: {field or 'it is no JSON object'}"
-                else:
-                    if ambassador.id_ambassador is not None:
-                        yield ambassador
-                        continue
-                    problem = "has no id_ambassador"
-                raise UnexpectedPayloadError(f"An ambassador {problem}.", vendor=self.api.vendor)
+                yield PopsellAmbassador.parse(row.raw)

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
-
-import msgspec
-from pydantic import ValidationError
 
 from airflow_provider_orders.errors import UnexpectedPayloadError
 from airflow_provider_orders.models.moments import is_blank, read_moment, zone
-from airflow_provider_orders.models.payload import Payload
-from airflow_provider_orders.models.personal import documented_names
-from airflow_provider_orders.models.quick import quick_summary
+from airflow_provider_orders.models.payload import Payload, called, read_payload
+from airflow_provider_orders.models.quick import quick_order, quick_summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from decimal import Decimal
 
     from airflow_provider_orders.models.order import Order
     from airflow_provider_orders.models.statuses import StatusAxis, StatusWord
 
 __all__ = ["Dates", "OrderSummary", "Payload", "VendorOrder"]
-
-# Money is Decimal from the first byte: a float never exists.
-_DECODER = msgspec.json.Decoder(float_hook=Decimal)
-
-_READABLE_ID = re.compile(r"[\w.:#/-]{1,64}", re.ASCII)
 
 
 class OrderSummary(NamedTuple):
@@ -65,6 +55,8 @@ class VendorOrder(Payload, ABC):
     """The field that holds the vendor's id."""
     WINDOW_FIELDS: ClassVar[tuple[str, str | None]]
     """The fields for "created" and "updated", for messages."""
+    ENTERED_FIELD: ClassVar[str | None] = None
+    """The field that says when the vendor got to know the order, where that may be later than "created"."""
     TOTAL_FIELD: ClassVar[str]
     """The field that holds the total."""
     ASSUMED_TIMEZONE: ClassVar[str]
@@ -83,18 +75,7 @@ class VendorOrder(Payload, ABC):
         :raises UnexpectedPayloadError: it is not what the vendor documents; the message names the
             order, the field and what was expected, and repeats no value.
         """
-        content: Any = None
-        try:
-            content = _DECODER.decode(raw)
-            return cls.model_validate(content)
-        except ValidationError as error:
-            problem = _explain(error, cls)
-        except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError):
-            problem = "it is not valid JSON"
-        found = content.get(cls.ID_FIELD) if isinstance(content, dict) else None
-        raise UnexpectedPayloadError(
-            f"{_called(found)} is not what {cls.VENDOR} documents: {problem}.", vendor=cls.VENDOR
-        ) from None
+        return read_payload(cls, raw, vendor=cls.VENDOR, kind="order", id_field=cls.ID_FIELD)
 
     @classmethod
     def summarise(cls, raw: bytes) -> OrderSummary:
@@ -103,6 +84,19 @@ class VendorOrder(Payload, ABC):
         :raises UnexpectedPayloadError: as for :meth:`parse`.
         """
         return quick_summary(cls, raw) or cls.parse(raw).summary()
+
+    @classmethod
+    def read_order(
+        cls, raw: bytes, *, account: str | None = None, assumed_timezone: str | None = None
+    ) -> Order:
+        """Give the canonical order of one order's JSON: ``parse(raw).to_order(...)``, several times as fast.
+
+        :param raw: the order's JSON.
+        :param account: as for :meth:`to_order`; so is ``assumed_timezone``.
+        :raises UnexpectedPayloadError: as for :meth:`parse` and :meth:`to_order`.
+        """
+        order: VendorOrder = quick_order(cls, raw) or cls.parse(raw)
+        return order.to_order(account=account, assumed_timezone=assumed_timezone)
 
     def summary(self) -> OrderSummary:
         """Give what an export needs of this order."""
@@ -155,7 +149,7 @@ class VendorOrder(Payload, ABC):
             return self._map(account=account, dates=Dates(type(self), self.identity(), assumed_timezone))
         except ArithmeticError:
             problem = "an amount is too large to compute with"
-        raise UnexpectedPayloadError(f"{_called(self.identity())}: {problem}.", vendor=self.VENDOR)
+        raise UnexpectedPayloadError(f"{called(self.identity())}: {problem}.", vendor=self.VENDOR)
 
 
 class Dates:
@@ -176,12 +170,14 @@ class Dates:
         :param field: the vendor's name for it, for the error.
         :raises UnexpectedPayloadError: there is a date, but not one that can be read.
         """
-        if text is None or is_blank(text):
+        if not text:
             return None
         try:
             moment, assumed = read_moment(text, assumed_timezone=self._zone)
         except ValueError as error:
-            problem = f"{_called(self._identity)}: {field} is {error}."
+            if is_blank(text):
+                return None
+            problem = f"{called(self._identity)}: {field} is {error}."
         else:
             if assumed:
                 self.assumed = self._zone
@@ -192,20 +188,3 @@ class Dates:
         """Read when the order was created and last updated."""
         created, updated = self._model.WINDOW_FIELDS
         return self.read(created, texts[0]), self.read(updated, texts[1])
-
-
-def _called(identity: object) -> str:
-    """Name an order in an error; what does not look like an id might be anything, and is not repeated."""
-    if isinstance(identity, int | str) and _READABLE_ID.fullmatch(str(identity)):
-        return f"Order {identity}"
-    return "An order without a readable id"
-
-
-def _explain(error: ValidationError, model: type[Payload]) -> str:
-    """Say what is wrong with the first field that is, without repeating a value."""
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    first, known = problems[0], documented_names(model)
-    # A key that is not a documented name is part of the data, or of pydantic's own words.
-    parts = (str(part) if isinstance(part, int) or part in known else "*" for part in first["loc"])
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{'.'.join(parts) or 'the order'}: {first['msg'][:1].lower()}{first['msg'][1:]}{more}"

@@ -13,9 +13,17 @@ import msgspec
 
 from airflow_provider_orders.models.base import VendorOrder
 from airflow_provider_orders.models.moments import is_blank
-from airflow_provider_orders.models.money import from_cents, times
-from airflow_provider_orders.models.order import Address, Order, OrderLine, Tracking
-from airflow_provider_orders.models.payload import PHP_EMPTY, Json, Money, Payload, PersonalText
+from airflow_provider_orders.models.money import from_cents, times, whole
+from airflow_provider_orders.models.order import new_address, new_line, new_order, new_tracking
+from airflow_provider_orders.models.payload import (
+    PHP_EMPTY,
+    Json,
+    Money,
+    Payload,
+    PersonalText,
+    joined,
+    text_in,
+)
 from airflow_provider_orders.models.statuses import FulfillmentStatus, StatusAxis, StatusWord
 
 if TYPE_CHECKING:
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_orders.models.base import Dates
+    from airflow_provider_orders.models.order import Address, Order, OrderLine
 
 __all__ = ["AXES", "DEFAULT_AXIS", "DipliCartItem", "DipliOrder"]
 
@@ -130,7 +139,7 @@ class DipliOrder(VendorOrder):
         shipped = self.status_words()["fulfillment"]
         tracked = self.tracking_slug or self.tracking_number
         items = self.cart_items
-        return Order(
+        return new_order(
             source=self.VENDOR,
             account=account,
             id=self.identity(),
@@ -145,7 +154,9 @@ class DipliOrder(VendorOrder):
             shipping=from_cents(self.shipping_t_t_c),
             lines=None if items is None else tuple(_line(item) for item in items),
             shipping_address=_address(self.shipping_address_json),
-            tracking=Tracking(carrier=self.tracking_slug, number=self.tracking_number) if tracked else None,
+            tracking=new_tracking(carrier=self.tracking_slug, number=self.tracking_number)
+            if tracked
+            else None,
             created_at=dates.read("created_at", self.created_at),
             delivered_at=dates.read("delivered_at", self.delivered_at),
             timezone_assumed=dates.assumed,
@@ -156,8 +167,8 @@ _FINAL = frozenset({FulfillmentStatus.DELIVERED, FulfillmentStatus.CANCELLED})
 
 
 def _line(item: DipliCartItem) -> OrderLine:
-    quantity = item.product_quantity
-    return OrderLine(
+    quantity = whole(item.product_quantity)
+    return new_line(
         sku=item.product_sku,
         name=item.product_name,
         quantity=quantity,
@@ -176,19 +187,14 @@ def _address(text: str | None) -> Address | None:
     except (msgspec.MsgspecError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        return Address(street=text)
-
-    def read(*keys: str) -> str | None:
-        values = (found.get(key) for key in keys)
-        return " ".join(str(value) for value in values if value and isinstance(value, str | int)) or None
-
-    return Address(
-        name=read("firstname", "lastname"),
-        company=read("company"),
-        street=read("street", "additionnal"),  # sic
-        postcode=read("postcode"),
-        city=read("city"),
-        country=read("country"),
-        phone=read("telephone"),
-        email=read("email"),
+        return new_address(street=text)
+    return new_address(
+        name=joined(text_in(found, "firstname"), text_in(found, "lastname")),
+        company=text_in(found, "company"),
+        street=joined(text_in(found, "street"), text_in(found, "additionnal")),  # sic
+        postcode=text_in(found, "postcode"),
+        city=text_in(found, "city"),
+        country=text_in(found, "country"),
+        phone=text_in(found, "telephone"),
+        email=text_in(found, "email"),
     )

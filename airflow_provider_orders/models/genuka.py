@@ -26,8 +26,14 @@ from airflow_provider_orders.models.genuka_seller import (  # noqa: TC001 - pyda
 )
 from airflow_provider_orders.models.moments import is_blank
 from airflow_provider_orders.models.money import minus, times
-from airflow_provider_orders.models.order import Address, Customer, Order, OrderLine, Tracking
-from airflow_provider_orders.models.payload import PHP_EMPTY, Json, Money
+from airflow_provider_orders.models.order import (
+    new_address,
+    new_customer,
+    new_line,
+    new_order,
+    new_tracking,
+)
+from airflow_provider_orders.models.payload import PHP_EMPTY, Json, Money, joined, text_in
 from airflow_provider_orders.models.statuses import (
     FulfillmentStatus,
     OrderStatus,
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_orders.models.base import Dates
+    from airflow_provider_orders.models.order import Address, Customer, Order, OrderLine, Tracking
 
 __all__ = ["AXES", "DEFAULT_AXIS", "ORDER_STATUS", "GenukaOrder"]
 
@@ -201,8 +208,8 @@ class GenukaOrder(VendorOrder):
         status = ORDER_STATUS.read(self.status)
         created, updated = dates.window(self.window_texts())
         cancelled_at = dates.read("deleted_at", self.deleted_at)
-        bill = self.billing or GenukaBilling()
-        return Order(
+        bill = self.billing or _NO_BILL
+        return new_order(
             source=self.VENDOR,
             account=account,
             id=self.id,
@@ -234,11 +241,11 @@ class GenukaOrder(VendorOrder):
 
     def _customer(self) -> Customer | None:
         customer = self.customer
-        if customer is None:
-            return None if self.customer_id is None else Customer(id=self.customer_id)
-        return Customer(
+        if not customer:
+            return None if self.customer_id is None else new_customer(id=self.customer_id)
+        return new_customer(
             id=customer.id or self.customer_id,
-            name=" ".join(part for part in (customer.first_name, customer.last_name) if part) or None,
+            name=joined(customer.first_name, customer.last_name),
             email=customer.email,
             phone=customer.phone,
             company=customer.company_name,
@@ -246,9 +253,9 @@ class GenukaOrder(VendorOrder):
 
     def _tracking(self) -> Tracking | None:
         delivery = self.delivery or next(iter(self.deliveries or ()), None)
-        if delivery is None or not (delivery.tracking_number or delivery.tracking_url):
+        if not delivery or not (delivery.tracking_number or delivery.tracking_url):
             return None
-        return Tracking(number=delivery.tracking_number, url=delivery.tracking_url)
+        return new_tracking(number=delivery.tracking_number, url=delivery.tracking_url)
 
     def _lines(self) -> tuple[OrderLine, ...] | None:
         if self.order_products is not None:
@@ -261,9 +268,12 @@ class GenukaOrder(VendorOrder):
         return None
 
 
+_NO_BILL = GenukaBilling.model_construct()
+
+
 def _line(line: GenukaOrderProduct, product: GenukaProduct | None) -> OrderLine:
     about = line.metadata
-    return OrderLine(
+    return new_line(
         id=None if line.id is None else str(line.id),
         product_id=line.product_id or (product.id if product else None),
         sku=(about.variant_sku if about else None) or (line.variant.sku if line.variant else None),
@@ -278,21 +288,16 @@ def _line(line: GenukaOrderProduct, product: GenukaProduct | None) -> OrderLine:
 def _address(address: Json) -> Address | None:
     """Read ``shipping.address``: its shape is not documented, the names are those of the create call."""
     if isinstance(address, str) and address:
-        return Address(street=address)
+        return new_address(street=address)
     if not isinstance(address, dict) or not address:
         return None
-
-    def read(*keys: str) -> str | None:
-        values = (address.get(key) for key in keys)
-        return " ".join(str(value) for value in values if value and isinstance(value, str | int)) or None
-
-    return Address(
-        name=read("first_name", "last_name"),
-        company=read("company_name"),
-        street=read("line1", "line2"),
-        postcode=read("postal_code"),
-        city=read("city"),
-        country=read("country"),
-        phone=read("phone"),
-        email=read("email"),
+    return new_address(
+        name=joined(text_in(address, "first_name"), text_in(address, "last_name")),
+        company=text_in(address, "company_name"),
+        street=joined(text_in(address, "line1"), text_in(address, "line2")),
+        postcode=text_in(address, "postal_code"),
+        city=text_in(address, "city"),
+        country=text_in(address, "country"),
+        phone=text_in(address, "phone"),
+        email=text_in(address, "email"),
     )

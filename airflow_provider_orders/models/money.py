@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 
-__all__ = ["from_cents", "minus", "plain", "times"]
+__all__ = ["from_cents", "minus", "plain", "times", "whole"]
 
 # Wide enough for any amount a vendor can send; the thread's own context would round at 28 digits.
 _EXACT = Context(prec=200, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_ZERO = Decimal(0)
 
 
 def from_cents(cents: int | None) -> Decimal | None:
     """Turn cents into euros: ``71940`` into ``719.40``. None stays None."""
-    return None if cents is None else Decimal(cents).scaleb(-2, context=_EXACT)
+    return None if cents is None else _EXACT.scaleb(cents, -2)
+
+
+def whole(number: int | None) -> Decimal | None:
+    """Give a whole number as Decimal. None stays None."""
+    return None if number is None else Decimal(number)
 
 
 def times(unit_price: Decimal | None, quantity: Decimal | int | None) -> Decimal | None:
@@ -27,9 +33,9 @@ def minus(amount: Decimal | None, other: Decimal | None) -> Decimal | None:
     return None if amount is None or other is None else _EXACT.subtract(amount, other)
 
 
-def plain(value: Decimal) -> str:
-    """Write equal amounts alike: ``119.90`` and ``119.9`` both as ``119.9``, 6600 as ``6.6E+3``.
+def plain(value: Decimal) -> Decimal:
+    """Make equal amounts look alike: ``119.90`` and ``119.9`` both ``119.9``, 6600 as ``6.6E+3``.
 
     For comparing, not for reading: ``1e999999999`` must not become a billion zeros.
     """
-    return str(_EXACT.normalize(value)) if value else "0"
+    return _EXACT.normalize(value) or _ZERO  # of minus zero too

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
+from airflow_provider_orders.errors import UnexpectedPayloadError
 from airflow_provider_orders.models.base import VendorOrder
 from airflow_provider_orders.models.moments import is_blank
-from airflow_provider_orders.models.money import times
-from airflow_provider_orders.models.order import Customer, Order, OrderLine
-from airflow_provider_orders.models.payload import PHP_EMPTY, Money, Payload, PersonalText
+from airflow_provider_orders.models.money import times, whole
+from airflow_provider_orders.models.order import new_customer, new_line, new_order
+from airflow_provider_orders.models.payload import (
+    PHP_EMPTY,
+    Money,
+    Payload,
+    PersonalText,
+    joined,
+    read_payload,
+)
 from airflow_provider_orders.models.statuses import OrderStatus, StatusAxis, StatusWord
 
 if TYPE_CHECKING:
@@ -17,6 +25,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_orders.models.base import Dates
+    from airflow_provider_orders.models.order import Customer, Order, OrderLine
 
 __all__ = [
     "AXES",
@@ -76,6 +85,17 @@ class PopsellAmbassador(Payload):
     last_action_date: str | None = None
     customer_id: str | None = None
     anonymized: bool | None = None
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Self:
+        """Read one ambassador's JSON, as the ambassadors page lists them.
+
+        :raises UnexpectedPayloadError: it is not what the vendor documents, or has no id.
+        """
+        found = read_payload(cls, raw, vendor="popsell", kind="ambassador", id_field="id_ambassador")
+        if found.id_ambassador is None:
+            raise UnexpectedPayloadError("An ambassador has no id_ambassador.", vendor="popsell")
+        return found
 
 
 class PopsellStatusChange(Payload):
@@ -149,6 +169,7 @@ class PopsellOrder(VendorOrder):
     VENDOR: ClassVar[str] = "popsell"
     ID_FIELD: ClassVar[str] = "id_order"
     WINDOW_FIELDS: ClassVar[tuple[str, str | None]] = ("date_order (or date_insert)", "date_update")
+    ENTERED_FIELD: ClassVar[str | None] = "date_insert"
     TOTAL_FIELD: ClassVar[str] = "total_amount"
     ASSUMED_TIMEZONE: ClassVar[str] = "Europe/Paris"
     AXES: ClassVar[Mapping[str, StatusAxis]] = AXES
@@ -200,7 +221,7 @@ class PopsellOrder(VendorOrder):
     def _map(self, *, account: str | None, dates: Dates) -> Order:
         created, updated = dates.window(self.window_texts())
         status = self.status_words()["order"]
-        return Order(
+        return new_order(
             source=self.VENDOR,
             account=account,
             id=self.identity(),
@@ -219,23 +240,27 @@ class PopsellOrder(VendorOrder):
 
     def _customer(self) -> Customer | None:
         buyer = self.buyer
-        if buyer is None:
-            return None if self.customer_id is None else Customer(id=self.customer_id)
-        name = " ".join(part for part in (buyer.firstname, buyer.lastname) if part)
-        return Customer(
-            id=self.customer_id or buyer.customer_id, name=name or buyer.username, email=buyer.email
+        if not buyer:
+            return None if self.customer_id is None else new_customer(id=self.customer_id)
+        return new_customer(
+            id=self.customer_id or buyer.customer_id,
+            name=joined(buyer.firstname, buyer.lastname) or buyer.username,
+            email=buyer.email,
         )
 
 
+_NOTHING_ORDERED = PopsellOrderDetails.model_construct()
+
+
 def _line(product: PopsellProduct) -> OrderLine:
-    ordered = product.order_details or PopsellOrderDetails()
+    ordered = product.order_details or _NOTHING_ORDERED
     product_id = ordered.id_product if product.id_product is None else product.id_product
     total = ordered.total_price
-    return OrderLine(
+    return new_line(
         product_id=None if product_id is None else str(product_id),
         sku=ordered.sku or product.sku,
         name=product.name,
-        quantity=ordered.quantity,
+        quantity=whole(ordered.quantity),
         unit_price=ordered.unit_price,
         total=times(ordered.unit_price, ordered.quantity) if total is None else total,
     )

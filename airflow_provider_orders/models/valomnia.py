@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from airflow_provider_orders.models.base import VendorOrder
 from airflow_provider_orders.models.moments import is_blank
-from airflow_provider_orders.models.order import Address, Customer, Order, OrderLine
+from airflow_provider_orders.models.order import new_address, new_customer, new_line, new_order
 from airflow_provider_orders.models.payload import PERSONAL, Json, Money, Payload, PersonalText
 from airflow_provider_orders.models.statuses import (
     FulfillmentStatus,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_orders.models.base import Dates
+    from airflow_provider_orders.models.order import Address, Customer, Order, OrderLine
 
 __all__ = [
     "AXES",
@@ -241,7 +242,7 @@ class ValomniaOrder(VendorOrder):
         words = self.status_words()
         created, updated = dates.window(self.window_texts())
         payment, delivery = words["payment"], words["fulfillment"]
-        return Order(
+        return new_order(
             source=self.VENDOR,
             account=account,
             id=self.identity(),
@@ -270,14 +271,14 @@ class ValomniaOrder(VendorOrder):
         customer = self.customer
         if customer is None:
             return None
-        return Customer(id=None if customer.id is None else str(customer.id), name=customer.name)
+        return new_customer(id=None if customer.id is None else str(customer.id), name=customer.name)
 
     def _address(self) -> Address | None:
         parts = (self.deliveryAddress, self.deliveryPostalCode, self.deliveryCity, self.deliveryCountry)
         if not any(parts):
             return None
         street, postcode, city, country = parts
-        return Address(street=street, postcode=postcode, city=city, country=country)
+        return new_address(street=street, postcode=postcode, city=city, country=country)
 
     def _lines(self) -> tuple[OrderLine, ...] | None:
         if self.orderLines is None or any(line.is_stub for line in self.orderLines):
@@ -288,9 +289,12 @@ class ValomniaOrder(VendorOrder):
 _FINAL = frozenset({FulfillmentStatus.DELIVERED, FulfillmentStatus.FAILED})
 
 
+_NO_ITEM = ValomniaReference.model_construct()
+
+
 def _line(line: ValomniaLine) -> OrderLine:
-    item = line.item or ValomniaReference()
-    return OrderLine(
+    item = line.item or _NO_ITEM
+    return new_line(
         id=None if line.id is None else str(line.id),
         product_id=None if item.id is None else str(item.id),
         sku=line.itemReference or item.reference,

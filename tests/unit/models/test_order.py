@@ -1,16 +1,35 @@
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
+import pickle
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from airflow_provider_orders.models.order import Address, Customer, Order, OrderLine, Tracking
+from airflow_provider_orders.models.order import (
+    Address,
+    Customer,
+    Order,
+    OrderLine,
+    Tracking,
+    new_address,
+    new_customer,
+    new_line,
+    new_order,
+    new_tracking,
+)
 from airflow_provider_orders.models.statuses import FulfillmentStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EMPTY = Order(source="dipli", id="42")
 
 CONTENT: dict[str, Any] = {
     "source": "popsell",
@@ -74,7 +93,7 @@ def test_the_hash_is_the_same_in_every_run() -> None:
     # Stored hashes stay comparable: a change here is a new model version.
     assert (
         Order(source="dipli", id="42", total=Decimal("719.40")).content_hash
-        == "512f0a1a9a9dfe4ddaa611f26eec9eaacd48bc37eb5dbc6220cfb5a080cab09c"
+        == "0ad94e3c6745b917b42e52082eded2168d2a8f32e4aac4c0485e9182b71a1a64"
     )
 
 
@@ -104,6 +123,70 @@ def test_a_changed_copy_has_a_hash_of_its_own() -> None:
     original = order()
 
     assert original.content_hash != original.model_copy(update={"account": "other"}).content_hash
+
+
+def test_an_unchanged_copy_has_the_same_hash() -> None:
+    original = order()
+
+    pickled = pickle.loads(pickle.dumps(original))  # noqa: S301 - made above
+
+    for copied in (original.model_copy(deep=True), copy.copy(original), pickled):
+        assert copied.content_hash == original.content_hash
+        assert copied == original
+
+
+def test_the_hash_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[bytes] = []
+    sha256 = hashlib.sha256
+
+    def counted(content: bytes) -> Any:
+        computed.append(content)
+        return sha256(content)
+
+    monkeypatch.setattr("hashlib.sha256", counted)
+    once = order()
+
+    assert once.content_hash == once.content_hash == once.model_dump()["content_hash"]
+    assert once == order()
+    assert len(computed) == 1
+
+
+def test_the_hash_tells_the_fields_apart() -> None:
+    values = [order(**{name: "same"}).content_hash for name in ("reference", "external_id", "account")]
+    values += [order(lines=(OrderLine(**{name: 2}),)).content_hash for name in ("quantity", "unit_price")]
+
+    assert len(set(values)) == len(values)
+
+
+@pytest.mark.parametrize("mode", ["empty", "full"])
+def test_json_is_that_of_pydantic(mode: str) -> None:
+    found = order(customer=Customer(name='Zo\u00eb \u2603 "x"\n'), deleted=True) if mode == "full" else EMPTY
+
+    assert found.to_json() == found.model_dump_json().encode()
+    assert Order.model_validate_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize(
+    ("make", "model"),
+    [
+        (new_address, Address),
+        (new_customer, Customer),
+        (new_line, OrderLine),
+        (new_order, Order),
+        (new_tracking, Tracking),
+    ],
+)
+def test_what_a_mapping_makes_is_what_validation_makes(
+    make: Callable[..., BaseModel], model: type[BaseModel]
+) -> None:
+    content = {name: value for name, value in order().__dict__.items() if name in model.model_fields}
+    made = make(**dict(reversed(content.items())))
+
+    assert made == model(**content)
+    assert list(made.__dict__) == list(model.model_fields)
+    assert made.model_dump_json() == model(**content).model_dump_json()
+    assert made.model_copy(update={next(iter(model.model_fields)): "changed"}) != made
+    assert make().model_fields_set == made.model_fields_set == set(model.model_fields)
 
 
 def test_the_hash_covers_every_field() -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_orders.errors import UnexpectedPayloadError
 from airflow_provider_orders.models.order import Customer, Order, OrderLine
-from airflow_provider_orders.models.popsell import PopsellOrder
+from airflow_provider_orders.models.popsell import PopsellAmbassador, PopsellOrder
 from airflow_provider_orders.models.statuses import OrderStatus, StatusWord
 
 if TYPE_CHECKING:
@@ -120,3 +121,33 @@ def test_the_buyer_is_the_customer(
     order = read(PopsellOrder, MANAGER, buyer=buyer, customer_id=customer_id)
 
     assert order.to_order().customer == customer
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (
+            b'{"id_ambassador": 7, "active": "claire"}',
+            "Ambassador 7 is not what popsell documents: active: input",
+        ),
+        (
+            b'{"id_ambassador": "claire moreau"}',
+            "An ambassador without a readable id is not .* id_ambassador: ",
+        ),
+        (b"[]", "An ambassador without a readable id is not .*: the ambassador: "),
+        (b'{"id_ambassador": 7', "not what popsell documents: it is not valid JSON"),
+        (b'{"firstname": "claire"}', "An ambassador has no id_ambassador"),
+    ],
+)
+def test_an_ambassador_that_is_not_documented_is_an_error_that_repeats_no_value(
+    raw: bytes, says: str
+) -> None:
+    with pytest.raises(UnexpectedPayloadError, match=says) as caught:
+        PopsellAmbassador.parse(raw)
+    assert caught.value.vendor == "popsell"
+    assert "claire" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_an_ambassador_of_the_list_is_read() -> None:
+    assert PopsellAmbassador.parse(b'{"id_ambassador": 7, "new": 1}').id_ambassador == 7
