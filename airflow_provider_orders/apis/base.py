@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_orders.apis.auth import Auth
+    from airflow_provider_orders.apis.capabilities import Capabilities
     from airflow_provider_orders.apis.listing import Listing
     from airflow_provider_orders.apis.query import OrderQuery
     from airflow_provider_orders.models.base import VendorOrder
@@ -85,6 +86,8 @@ class OrderApi(ABC, Generic[_S]):
     lookups: ClassVar[frozenset[str]] = frozenset({"id"})
     """By what one order can be asked for."""
     failures: ClassVar[Mapping[int, Failure]] = FAILURES
+    capabilities: ClassVar[Capabilities]
+    """What the vendor's listing of all orders can do."""
     completes_rows: ClassVar[bool] = False
     """Whether ``with_lines`` needs further requests for each row of a listing."""
 
@@ -115,6 +118,19 @@ class OrderApi(ABC, Generic[_S]):
 
         :raises ConfigurationError: the vendor lacks a filter.
         """
+
+    def capabilities_for(self, query: OrderQuery) -> Capabilities:
+        """Give what the listing that answers a query can do; of all orders, unless a filter leads to another listing."""
+        del query
+        return self.capabilities
+
+    def newest_first(self, query: OrderQuery) -> Sequence[Listing]:
+        """Give the listings of :meth:`listings`, each from the newest order back.
+
+        :raises ConfigurationError: the vendor cannot sort that way.
+        """
+        del query
+        raise ConfigurationError(f"{self.title} cannot list orders from the newest back.", vendor=self.vendor)
 
     @abstractmethod
     def probe(self) -> Exchange[str]:

@@ -13,6 +13,7 @@ import msgspec
 
 from airflow_provider_orders.apis.auth import Auth, HeaderAuth
 from airflow_provider_orders.apis.base import OrderApi, one_filter_each
+from airflow_provider_orders.apis.capabilities import Capabilities, Granularity
 from airflow_provider_orders.apis.listing import Envelope, Listing, RowReader
 from airflow_provider_orders.apis.settings import ApiSettings
 from airflow_provider_orders.models.dipli import DipliOrder
@@ -75,6 +76,7 @@ class DipliApi(OrderApi[DipliSettings]):
     settings_model = DipliSettings
     order_model = DipliOrder
     filters = frozenset({"updated_from", "created_from", "statuses", "params"})
+    capabilities = Capabilities(update_filter=Granularity.DAY, created_filter=Granularity.DAY)
     own_params: ClassVar[frozenset[str] | None] = frozenset({"new"})
 
     def make_auth(self) -> Auth:

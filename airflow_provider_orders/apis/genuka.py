@@ -9,6 +9,7 @@ from pydantic import Field
 
 from airflow_provider_orders.apis.auth import Auth, HeaderAuth, login_error
 from airflow_provider_orders.apis.base import OrderApi, one_filter_each
+from airflow_provider_orders.apis.capabilities import Capabilities, Granularity
 from airflow_provider_orders.apis.listing import Envelope, Listing, RowReader, TextReader
 from airflow_provider_orders.apis.query import OrderQuery, whole_second
 from airflow_provider_orders.apis.settings import ApiSettings
@@ -140,6 +141,13 @@ class GenukaApi(OrderApi[GenukaSettings]):
     settings_model = GenukaSettings
     order_model = GenukaOrder
     filters = frozenset({"updated_from", "updated_to", "created_from", "created_to", "statuses", "params"})
+    capabilities = Capabilities(
+        update_filter=Granularity.SECOND,
+        update_filter_ends=True,
+        created_filter=Granularity.SECOND,
+        sort_keys=("created_at", "updated_at"),
+        shows_deleted=True,
+    )
     own_params: ClassVar[frozenset[str] | None] = frozenset(
         {"anonymous", "include", "fields", "simple_paginate", "whereColumn", "whereOperator", "whereValue"}
         | {
@@ -216,8 +224,8 @@ class GenukaApi(OrderApi[GenukaSettings]):
         filters = [
             (name, whole_second(moment, up="end" in name)) for name, moment in windows if moment is not None
         ]
-        by_update = query.updated_from is not None or query.updated_to is not None
-        sort = ("sort", "updated_at" if by_update else "created_at")
+        # The creation never changes: an order that changes while the pages are read stays where it is.
+        sort = ("sort", "created_at")
         params = dict(query.params)
         if query.with_lines:
             params["include"] = ",".join(filter(None, [params.get("include"), "products"]))

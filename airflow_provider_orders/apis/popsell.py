@@ -13,6 +13,7 @@ from pydantic import Field
 
 from airflow_provider_orders.apis.auth import Auth, HeaderAuth, login_error
 from airflow_provider_orders.apis.base import OrderApi, one_filter_each
+from airflow_provider_orders.apis.capabilities import Capabilities, Granularity
 from airflow_provider_orders.apis.listing import Envelope, Listing, RowReader
 from airflow_provider_orders.apis.query import OrderQuery, whole_second
 from airflow_provider_orders.apis.settings import ApiSettings
@@ -135,6 +136,12 @@ class PopsellApi(OrderApi[PopsellSettings]):
     settings_model = PopsellSettings
     order_model = PopsellOrder
     filters = frozenset({"statuses", "ambassador_id", "created_from", "created_to", "params"})
+    capabilities = Capabilities(
+        update_filter=Granularity.NONE,
+        created_filter=Granularity.NONE,
+        sort_keys=("id_order", "id_order_external", "total_paid", "date_order"),
+        newest_first=True,
+    )
     own_params: ClassVar[frozenset[str] | None] = frozenset(
         f"filter[{name}]"
         for name in ("id_ambassador", "attribution", "type", "id_ambassador_post", "id_chatroom", "id_buyer")
@@ -166,6 +173,17 @@ class PopsellApi(OrderApi[PopsellSettings]):
         self.check_query(query)
         if query.ambassador_id is not None:
             return [self._ambassador_orders(query.ambassador_id, query)]
+        # Ascending ids: orders that arrive while the pages are read come last and shift nothing.
+        return self._manager_orders(query, sort="id_order")
+
+    def newest_first(self, query: OrderQuery) -> Sequence[Listing]:
+        """Give the listings of all orders by falling ids, which grow with each order (*assumed*)."""
+        self.check_query(query)
+        if query.ambassador_id is not None:
+            return super().newest_first(query)
+        return self._manager_orders(query, sort="-id_order")
+
+    def _manager_orders(self, query: OrderQuery, *, sort: str) -> Sequence[Listing]:
         if query.created_from or query.created_to:
             raise ConfigurationError(
                 "Popsell filters by creation only within one ambassador's orders; give ambassador_id too.",
@@ -175,10 +193,15 @@ class PopsellApi(OrderApi[PopsellSettings]):
         words = self.status_words(query, "order")
         own = tuple(query.params.items())
         return [
-            # Ascending ids: orders that arrive while the pages are read come last and shift nothing.
-            self._listing(self.get("/manager/orders", ("sort", "id_order"), *status, *own), _READ_ORDER)
+            self._listing(self.get("/manager/orders", ("sort", sort), *status, *own), _READ_ORDER)
             for status in one_filter_each("filter[last_status]", words)
         ]
+
+    def capabilities_for(self, query: OrderQuery) -> Capabilities:
+        """An ambassador's orders have a filter by creation, and no documented order."""
+        if query.ambassador_id is None:
+            return self.capabilities
+        return Capabilities(update_filter=Granularity.NONE, created_filter=Granularity.SECOND)
 
     def ambassadors(self) -> Listing:
         """Give the listing of ambassadors, by which a DAG can fan out."""

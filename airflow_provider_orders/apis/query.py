@@ -132,6 +132,8 @@ def _moment(name: str, value: object) -> datetime:
         moment = pendulum.parse(str(value), exact=True, tz=None)
     if not isinstance(moment, datetime):
         raise ConfigurationError(f"{name} is no moment; write it as 2026-01-31T00:00:00Z.", field=name)
+    # Not pendulum's own kind: in UTC of the standard library it loses its zone when a timedelta is taken from it.
+    moment = datetime.fromisoformat(moment.isoformat())
     return moment if moment.tzinfo is None else moment.astimezone(UTC)
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from airflow_provider_orders.apis.auth import Auth, login_error
 from airflow_provider_orders.apis.base import OrderApi
+from airflow_provider_orders.apis.capabilities import Capabilities, Granularity
 from airflow_provider_orders.apis.listing import Envelope, Listing, RowReader, TextReader
 from airflow_provider_orders.apis.query import OrderQuery, whole_second
 from airflow_provider_orders.apis.settings import ApiSettings
@@ -150,6 +151,12 @@ class ValomniaApi(OrderApi[ValomniaSettings]):
     settings_model = ValomniaSettings
     order_model = ValomniaOrder
     filters = frozenset({"updated_from", "updated_to", "created_from", "created_to", "params"})
+    capabilities = Capabilities(
+        update_filter=Granularity.SECOND,
+        update_filter_ends=True,
+        created_filter=Granularity.SECOND,
+        sort_keys=("id", "lastUpdated", "dateCreated"),
+    )
     # The vendor's list of filters is cut off in its documentation, so that others than operationType, reference,
     # employeeReference, customerReference and deliveredByReference are passed on.
     own_params: ClassVar[frozenset[str] | None] = None

@@ -7,14 +7,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_orders.models.order import MODEL_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_orders.apis.query import OrderQuery
+    from airflow_provider_orders.export.plan import SyncPlan
+    from airflow_provider_orders.export.sinks.base import Written
+    from airflow_provider_orders.export.state import SyncState
     from airflow_provider_orders.models.statuses import StatusWord
 
 __all__ = ["Manifest", "Tally", "WrittenFile"]
@@ -45,18 +47,25 @@ class Manifest(TypedDict):
     :param model_version: version of the canonical order.
     :param source: the vendor.
     :param orders_conn_id: the connection.
-    :param mode: ``full``, or ``window`` where the orders were chosen by time.
+    :param mode: ``incremental``, ``window`` or ``full``.
     :param window: from and to in ISO form, each None where open.
-    :param uri: the folder written to.
-    :param files: the files with orders.
+    :param plan: how the orders were read, in one sentence.
+    :param watermark: up to when changes are in the target now, in ISO form; None where this export did not move it.
+    :param uri: the folder or table written to.
+    :param files: the files with orders; empty for a database.
     :param rows: orders written.
-    :param bytes: bytes written.
+    :param bytes: bytes written into files.
+    :param unchanged: orders that were read again and that the target held already in the same version: files leave
+        them out, a table counts them among ``rows``.
+    :param deleted: orders that are no longer in the source, and were marked as deleted in the table.
     :param rejected: rows that are not what the vendor documents, kept in ``rejects_file``.
     :param rejects_file: path of the file beside the data that keeps them with the reason, None without any.
     :param statuses: per axis, how many orders are in each canonical status.
     :param totals: per currency, the sum of the orders' totals in major units, as text.
     :param source_total: the vendor's own count of the orders that match, None where it gives none.
     :param can_miss: in words, what this export may have missed.
+    :param drift: fields of the payloads that are new, have vanished or have another type since the last export.
+    :param fingerprint: short digest of the payloads' shape.
     :param requests: requests sent, repeats included.
     :param seconds: how long it took.
     :param started_at: when it started, ISO in UTC.
@@ -68,16 +77,22 @@ class Manifest(TypedDict):
     orders_conn_id: str
     mode: str
     window: list[str | None]
+    plan: str
+    watermark: str | None
     uri: str
     files: list[WrittenFile]
     rows: int
     bytes: int
+    unchanged: int
+    deleted: int
     rejected: int
     rejects_file: str | None
     statuses: dict[str, dict[str, int]]
     totals: dict[str, str]
     source_total: int | None
     can_miss: list[str]
+    drift: list[dict[str, Any]]
+    fingerprint: str
     requests: int
     seconds: float
     started_at: str
@@ -93,12 +108,19 @@ class Tally:
 
     source: str
     rows: int = 0
+    pages: int = 0
+    unchanged: int = 0
     rejected: int = 0
     source_total: int | None = None
     statuses: dict[str, Counter[str]] = field(default_factory=dict)
     totals: dict[str, Decimal] = field(default_factory=dict)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _unknown: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def read(self) -> int:
+        """Orders that have passed, written or not."""
+        return self.rows + self.unchanged + self.rejected
 
     def add(self, statuses: Mapping[str, StatusWord], currency: str | None, total: Decimal | None) -> None:
         """Count one order."""
@@ -122,40 +144,47 @@ class Tally:
         self,
         *,
         orders_conn_id: str,
-        query: OrderQuery,
+        plan: SyncPlan,
         uri: str,
-        files: list[WrittenFile],
-        rejects_file: str | None,
-        can_miss: list[str],
+        written: Written,
+        state: SyncState | None,
+        drift: list[dict[str, Any]],
+        fingerprint: str,
         requests: int,
     ) -> Manifest:
         """Sum up."""
         finished_at = datetime.now(UTC)
-        by_update = query.updated_from is not None or query.updated_to is not None
-        window = (
-            (query.updated_from, query.updated_to) if by_update else (query.created_from, query.created_to)
-        )
         return Manifest(
             model_version=MODEL_VERSION,
             source=self.source,
             orders_conn_id=orders_conn_id,
-            mode="full" if window == (None, None) else "window",
-            window=[moment.isoformat() if moment else None for moment in window],
+            mode=plan.mode,
+            window=[_iso(moment) for moment in plan.window],
+            plan=plan.words,
+            watermark=_iso(state.watermark) if state else None,
             uri=uri,
-            files=files,
+            files=written.files,
             rows=self.rows,
-            bytes=sum(file["bytes"] for file in files),
+            bytes=sum(file["bytes"] for file in written.files),
+            unchanged=self.unchanged + written.unchanged,
+            deleted=written.deleted,
             rejected=self.rejected,
-            rejects_file=rejects_file,
+            rejects_file=written.rejects_file,
             statuses={axis: dict(sorted(counts.items())) for axis, counts in sorted(self.statuses.items())},
             totals={currency: _plain(total) for currency, total in sorted(self.totals.items())},
             source_total=self.source_total,
-            can_miss=can_miss,
+            can_miss=list(plan.can_miss),
+            drift=drift,
+            fingerprint=fingerprint,
             requests=requests,
             seconds=round((finished_at - self.started_at).total_seconds(), 3),
             started_at=self.started_at.isoformat(),
             finished_at=finished_at.isoformat(),
         )
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 def _plain(amount: Decimal) -> str:

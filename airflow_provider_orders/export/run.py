@@ -1,32 +1,48 @@
-"""One export: pages from a client, validated and counted, into a sink; the manifest at the end."""
+"""One export: a plan, pages from a client, validated and counted, into a sink; the manifest and the state at the end."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from airflow_provider_orders.errors import ConfigurationError, UnexpectedPayloadError
+from airflow_provider_orders.errors import ConfigurationError, PaginationError, UnexpectedPayloadError
+from airflow_provider_orders.export.drift import ON_DRIFT, ShapeWatch, refuse, report
+from airflow_provider_orders.export.journal import Journal, Replay, digest_of
 from airflow_provider_orders.export.manifest import Manifest, Tally
-from airflow_provider_orders.export.sinks.jsonl import one_line
+from airflow_provider_orders.export.plan import (
+    LOOKBACK,
+    SWEEP_DAYS,
+    Horizon,
+    SyncPlan,
+    check_plan,
+    make_plan,
+    overlap_of,
+)
+from airflow_provider_orders.export.record import Record, RecordReader
+from airflow_provider_orders.export.state import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from airflow_provider_orders.apis.listing import Row
     from airflow_provider_orders.apis.query import OrderQuery
-    from airflow_provider_orders.export.sinks.jsonl import JsonLinesSink
+    from airflow_provider_orders.export.sinks.base import Sink
+    from airflow_provider_orders.http.paging import PastTest, RowPage
     from airflow_provider_orders.http.sync import SyncClient
 
-__all__ = ["ON_REJECT", "OUTPUTS", "check_choice", "export_orders"]
+__all__ = ["ON_REJECT", "check_choice", "export_orders"]
 
 log = logging.getLogger(__name__)
 
-OUTPUTS: Final = ("raw", "vendor", "canonical")
 ON_REJECT: Final = ("fail", "keep")
 
 _PROGRESS_EVERY_S = 5.0
 
-_Render: TypeAlias = Callable[[bytes], bytes | None]
-"""Validates and counts one row; gives its line, or None for an order outside of the window."""
+_Item = TypeVar("_Item")
 
 
 def check_choice(argument: str, value: str, choices: tuple[str, ...]) -> None:
@@ -43,101 +59,239 @@ def check_choice(argument: str, value: str, choices: tuple[str, ...]) -> None:
 def export_orders(
     client: SyncClient,
     query: OrderQuery,
-    sink: JsonLinesSink,
+    sink: Sink[Any],
     *,
-    output: str = "raw",
+    mode: str | None = None,
     on_reject: str = "fail",
+    on_drift: str = "log",
     limit: int | None = None,
+    lookback: timedelta = LOOKBACK,
+    sweep_days: int = SWEEP_DAYS,
+    run_key: str = "",
+    now: datetime | None = None,
 ) -> Manifest:
-    """Read all orders of a selection into a sink.
+    """Read the orders of a selection into a sink.
 
     Every order is validated against the vendor's model, whatever the output. Memory holds a few pages.
 
     :param client: the client.
     :param query: which orders.
     :param sink: where to; it is committed at the end, and left as it was if anything fails.
-    :param output: ``raw``: the vendor's bytes; ``vendor``: the validated payload; ``canonical``.
-    :param on_reject: ``fail``: a row that is not what the vendor documents stops the export before it
-        commits; ``keep``: it goes to the rejects file, with the reason.
-    :param limit: orders to write at the most, None for all.
-    :raises UnexpectedPayloadError: such a row, with ``fail``.
+    :param mode: ``incremental``: from the watermark of the last one; ``window``: what was changed or created in the
+        query's window; ``full``: everything. By default ``window`` where the query has one, else ``full``.
+    :param on_reject: ``fail``: a row that is not what the vendor documents stops the export before it commits;
+        ``keep``: it goes to the rejects, with the reason.
+    :param on_drift: ``log``: payloads of another shape than last time are noted; ``fail``: they stop the export before
+        it commits.
+    :param limit: orders to write at the most, None for all; not with ``incremental``.
+    :param lookback: how far before the watermark to begin again, where the vendor filters to the second.
+    :param sweep_days: for how many days an order is looked at again, where the vendor cannot filter by update.
+    :param run_key: names the task instance; the same for each try of it.
+    :param now: when the export begins, for tests.
+    :raises ConfigurationError: an argument cannot be meant, or the target cannot be used; nothing was sent.
+    :raises UnexpectedPayloadError: an order is not what the vendor documents, or the payloads' shape has changed.
     :raises PaginationError: the pages do not add up.
     """
-    tally = Tally(client.api.vendor)
-    render = _renderer(client, query, tally, output)
-    progress = _Progress(client.api.title)
-    for page in client.iter_pages(query):
-        tally.source_total = page.total
-        lines: list[bytes] = []
+    api = client.api
+    check_choice("on_reject", on_reject, ON_REJECT)
+    check_choice("on_drift", on_drift, ON_DRIFT)
+    mode = check_plan(api, query, mode=mode, limit=limit, lookback=lookback, sweep_days=sweep_days)
+    is_complete = mode == "full" and limit is None
+    state = sink.open(
+        Scope.of(api, query),
+        incremental=mode == "incremental",
+        complete=is_complete,
+        overlap=overlap_of(api.capabilities_for(query), lookback),
+    )
+    now = now or datetime.now(UTC)
+    name = digest_of(
+        (Scope.of(api, query), query, mode, state.sequence if state else 0, lookback, sweep_days)
+    )
+    left = Replay.find(sink.journal, name) if sink.journal is not None else None
+
+    def plan_from(started_at: datetime) -> SyncPlan:
+        return make_plan(
+            api,
+            query,
+            mode=mode,
+            state=state,
+            now=started_at,
+            lookback=lookback,
+            sweep_days=sweep_days,
+            limit=limit,
+        )
+
+    plan = plan_from(left.started_at if left else now)
+    if left is not None and not left.can_go_on(client, plan, now):
+        left, plan = None, plan_from(now)
+    log.info("%s", plan.words)
+    export = _Export(client, plan, sink, known_shape=state.shape if state else None, on_reject=on_reject)
+    journal = Journal(sink.journal, name, plan.started_at) if sink.journal and limit is None else None
+    try:
+        export.read(limit, journal, left)
+    except (UnexpectedPayloadError, PaginationError):
+        if journal is not None:  # the vendor may have mended it by the next try
+            journal.stop()
+        raise
+    drifts = export.shape.drift()
+    report(drifts, api.vendor)
+    if on_drift == "fail":
+        refuse(drifts, api.vendor)
+    next_state = None
+    if plan.is_incremental or (is_complete and sink.replaces_orders):
+        next_state = replace(
+            plan.next_state(
+                state, newest_change=export.newest_change, newest_id=export.newest_id, run_key=run_key
+            ),
+            shape=export.shape.shape(),
+        )
+    written = sink.finish(next_state)
+    manifest = export.tally.manifest(
+        orders_conn_id=api.settings.conn_id,
+        plan=plan,
+        uri=sink.uri,
+        written=written,
+        state=next_state,
+        drift=[drift.as_dict() for drift in drifts],
+        fingerprint=export.shape.fingerprint(),
+        requests=client.requests_sent,
+    )
+    sink.commit(manifest, next_state)
+    return manifest
+
+
+class _Export:
+    """The reading part of one export.
+
+    :param client: the client.
+    :param plan: how to read.
+    :param sink: where to.
+    :param known_shape: the shape of the payloads of the last committed export.
+    :param on_reject: see :func:`export_orders`.
+    """
+
+    def __init__(
+        self,
+        client: SyncClient,
+        plan: SyncPlan,
+        sink: Sink[_Item],
+        *,
+        known_shape: Any,
+        on_reject: str,
+    ) -> None:
+        api = client.api
+        self._client = client
+        self._plan = plan
+        self._sink: Sink[Any] = sink
+        self._on_reject = on_reject
+        self._reader = RecordReader(
+            api.order_model, account=api.settings.account, assumed_timezone=api.settings.assumed_timezone
+        )
+        self._has_window = bool(
+            plan.kept.asked & {"updated_from", "updated_to", "created_from", "created_to"}
+        )
+        self.tally = Tally(api.vendor, started_at=datetime.now(UTC))
+        self.shape = ShapeWatch(api.order_model, known=known_shape)
+        self.newest_change: datetime | None = None
+        self.newest_id: int | None = None
+
+    def read(self, limit: int | None, journal: Journal | None, left: Replay | None) -> None:
+        """Read all pages into the sink, behind those that an interrupted try has left."""
+        plan, tally = self._plan, self.tally
+        progress = _Progress(self._client.api.title, knows_end=plan.horizon is None)
+        seen: Iterable[Sequence[str]] = ()
+        if left is not None:
+            for page in left.pages():
+                self._take(page, limit)
+            seen = ([row.id for row in page.rows] for page in left.pages())
+            tally.source_total, tally.pages = left.position.total, left.position.number
+            log.info(
+                "Goes on behind page %d, where an interrupted try has left off at %s orders",
+                left.position.number,
+                f"{tally.read:,}",
+            )
+        pages = self._client.iter_pages(
+            plan.asked,
+            is_past=self._past_test(plan.horizon),
+            start=left.position if left else None,
+            seen=seen,
+        )
+        with closing(pages):  # an error would keep it, and its threads, alive
+            for page in pages:
+                tally.source_total = page.total
+                tally.pages += 1
+                self._take(page, limit)
+                if journal is not None:
+                    journal.note(page)
+                progress.report(tally)
+                if limit is not None and tally.rows >= limit:
+                    log.info("Stopped at the limit of %d orders", limit)
+                    break
+
+    def _take(self, page: RowPage, limit: int | None) -> None:
+        tally = self.tally
+        items = []
         for row in page.rows:
             if limit is not None and tally.rows >= limit:
                 break
             try:
-                line = render(row.raw)
+                item = self._item(row.raw)
             except UnexpectedPayloadError as error:
-                if on_reject == "fail":
+                if self._on_reject == "fail":
                     raise
                 tally.rejected += 1
-                sink.reject(row.raw, error.message)
+                self._sink.reject(row.raw, error.message)
             else:
-                if line is not None:
-                    lines.append(line)
-        sink.write(lines)
-        progress.report(tally)
-        if limit is not None and tally.rows >= limit:
-            log.info("Stopped at the limit of %d orders", limit)
-            break
-    files, rejects_file = sink.finish()
-    manifest = tally.manifest(
-        orders_conn_id=client.api.settings.conn_id,
-        query=query,
-        uri=sink.uri,
-        files=files,
-        rejects_file=rejects_file,
-        can_miss=_can_miss(query, limit),
-        requests=client.requests_sent,
-    )
-    sink.commit(manifest)
-    return manifest
+                if item is not None:
+                    items.append(item)
+        self._sink.write(items)
 
-
-def _can_miss(query: OrderQuery, limit: int | None) -> list[str]:
-    missed = []
-    if limit is not None:
-        missed.append(f"orders beyond the limit of {limit}")
-    if query.statuses:
-        missed.append("orders whose status changed while the listing was read")
-    return missed
-
-
-def _renderer(client: SyncClient, query: OrderQuery, tally: Tally, output: str) -> _Render:
-    model = client.api.order_model
-    account = client.api.settings.account
-    zone = client.api.settings.assumed_timezone
-    has_window = bool(query.asked & {"updated_from", "updated_to", "created_from", "created_to"})
-
-    def render(raw: bytes) -> bytes | None:
-        order = None if output == "raw" else model.parse(raw)
-        summary = model.summarise(raw) if order is None else order.summary()
-        if has_window and not query.in_window(*model.window_of(summary, zone)):
+    def _item(self, raw: bytes) -> Any:
+        """Validate and count a row; None for one outside of the window, or that the target has already."""
+        record = self._reader.read(raw)
+        horizon = self._plan.horizon
+        if horizon is not None and horizon.is_past(record.identity, record.entered):
             return None
-        if order is None:
-            line = one_line(raw)
-        elif output == "vendor":
-            line = order.model_dump_json().encode()
+        if self._has_window and not self._plan.kept.in_window(*record.times):
+            return None
+        self.shape.see(raw)
+        item = self._sink.render(record)
+        if self._plan.mode != "window":
+            self._note_progress(record)
+        if item is None:
+            self.tally.unchanged += 1
         else:
-            line = order.to_order(account=account, assumed_timezone=zone).model_dump_json().encode()
-        tally.add(summary.statuses, summary.currency, summary.total)
-        return line
+            summary = record.summary
+            self.tally.add(summary.statuses, summary.currency, summary.total)
+        return item
 
-    return render
+    def _note_progress(self, record: Record) -> None:
+        if self._plan.by_update:
+            changed = record.times[1]
+            if changed is not None and (self.newest_change is None or changed > self.newest_change):
+                self.newest_change = changed
+        elif record.identity.isdigit():
+            self.newest_id = max(int(record.identity), self.newest_id or 0)
+
+    def _past_test(self, horizon: Horizon | None) -> PastTest | None:
+        if horizon is None:
+            return None
+
+        def is_past(rows: Sequence[Row]) -> bool:
+            try:
+                return all(horizon.is_past(row.id, self._reader.read(row.raw).entered) for row in rows)
+            except UnexpectedPayloadError:
+                return False  # a row that cannot be read cannot be placed
+
+        return is_past
 
 
 class _Progress:
     """Logs one line every few seconds, however many pages there are."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, *, knows_end: bool) -> None:
         self._title = title
+        self._knows_end = knows_end
         self._started = self._last = time.monotonic()
 
     def report(self, tally: Tally) -> None:
@@ -145,11 +299,18 @@ class _Progress:
         if now - self._last < _PROGRESS_EVERY_S:
             return
         self._last = now
-        of = f" of {tally.source_total:,}" if tally.source_total is not None else ""
+        speed = tally.read / (now - self._started)
+        of = end = ""
+        if tally.source_total is not None and self._knows_end:
+            of = f" of {tally.source_total:,}"
+            left_s = max(0, tally.source_total - tally.read) / max(speed, 1e-9)
+            end = f", done at about {datetime.now(UTC) + timedelta(seconds=left_s):%H:%M:%S} UTC"
         log.info(
-            "%s: %s%s orders, %d a second",
+            "%s: %s pages, %s%s orders, %s a second%s",
             self._title,
-            f"{tally.rows:,}",
+            f"{tally.pages:,}",
+            f"{tally.read:,}",
             of,
-            tally.rows / (now - self._started),
+            f"{speed:,.0f}",
+            end,
         )

@@ -8,6 +8,7 @@ missing. What still does not add up is an error, never a shorter result.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import sqlite3
@@ -17,13 +18,15 @@ from typing import TYPE_CHECKING
 from airflow_provider_orders.errors import PaginationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_orders.apis.listing import Listing, Page, Row
     from airflow_provider_orders.apis.settings import Origin
     from airflow_provider_orders.http.messages import Request
 
-__all__ = ["Merge", "PageStep", "PageWalk", "RowPage", "SeenIds"]
+    PastTest = Callable[[Sequence[Row]], bool]
+
+__all__ = ["Merge", "PageStep", "PageWalk", "RowPage", "SeenIds", "WalkPosition"]
 
 log = logging.getLogger(__name__)
 
@@ -77,16 +80,53 @@ class PageStep:
     request: Request
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WalkPosition:
+    """How far a walk has come, so that another one can go on behind it.
+
+    :param number: the last page that was accepted.
+    :param total: how many rows the vendor counted then.
+    :param first_total: how many it counted on the first page.
+    :param page_size: the page size in force.
+    :param rows: digest of that page's ids, by which it is known again.
+    :param is_last: whether nothing comes after it.
+    """
+
+    number: int
+    total: int
+    first_total: int
+    page_size: int
+    rows: str
+    is_last: bool
+
+    @property
+    def pages(self) -> int:
+        """How many pages the listing has."""
+        return max(1, -(-self.total // self.page_size))
+
+    def is_at(self, page: Page) -> bool:
+        """Tell whether a page, read again, is still the one that was accepted; orders may have come behind it."""
+        is_shorter = page.total is None or page.total < self.total
+        return not is_shorter and page.page_size == self.page_size and _digest(page) == self.rows
+
+
+def _digest(page: Page) -> str:
+    ids = json.dumps([row.id for row in page.rows])
+    return hashlib.sha256(ids.encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True, slots=True)
 class RowPage:
     """The rows of one page that were not seen before.
 
     :param rows: the rows.
     :param total: how many rows the vendor counts in the whole listing, None where it does not say.
+    :param position: where the walk stands behind it, None where no other walk could go on from there.
     """
 
     rows: tuple[Row, ...]
     total: int | None
+    position: WalkPosition | None = None
 
 
 class Merge:
@@ -130,15 +170,33 @@ class PageWalk:
     :param seen: the ids seen, to drop rows that come twice.
     :param origin: where links of the answers may point.
     :param vendor: the vendor, for errors.
+    :param is_past: tells of a page's rows whether the rest of the listing is not wanted; the walk ends there.
+    :param start: where an earlier walk stood, whose ids are in ``seen``; None to begin with the first page.
     """
 
-    def __init__(self, listing: Listing, seen: SeenIds, *, origin: Origin, vendor: str) -> None:
+    def __init__(
+        self,
+        listing: Listing,
+        seen: SeenIds,
+        *,
+        origin: Origin,
+        vendor: str,
+        is_past: PastTest | None = None,
+        start: WalkPosition | None = None,
+    ) -> None:
         self._listing = listing
         self._seen = seen
         self._origin = origin
         self._vendor = vendor
+        self._is_past = is_past
         self._pass = 1
         self._start_pass()
+        if start is not None:
+            self._asked, self._page_size = start.number, start.page_size
+            self._total = self._previous_total = start.total
+            self._first_total = start.first_total
+            self._known_last = start.pages
+            self._done = start.is_last
 
     def _start_pass(self) -> None:
         self._asked = 0
@@ -150,6 +208,7 @@ class PageWalk:
         self._previous_total: int | None = None
         self._stale_pages = 0
         self._done = False
+        self._stopped = False
 
     def next_step(self) -> PageStep | None:
         """Give the next page to ask for, None while that is not known or nothing is left."""
@@ -177,14 +236,30 @@ class PageWalk:
         new = self._seen.add([row.id for row in page.rows])
         self._check_progress(page, new)
         self._take_counts(page)
+        if self._is_past is not None and page.rows and not self._done and self._is_past(page.rows):
+            self._done = self._stopped = True
         if self._done:
             self._end_pass()
+        position = self._position(page)
         fresh = []
         for row in page.rows:
             if row.id in new:
                 new.discard(row.id)
                 fresh.append(row)
-        return RowPage(tuple(fresh), page.total)
+        return RowPage(tuple(fresh), page.total, position)
+
+    def _position(self, page: Page) -> WalkPosition | None:
+        """Give where the walk stands; nowhere once it has begun again, or where the vendor counts nothing."""
+        if self._pass > 1 or page.total is None or self._first_total is None:
+            return None
+        return WalkPosition(
+            number=page.number,
+            total=page.total,
+            first_total=self._first_total,
+            page_size=page.page_size,
+            rows=_digest(page),
+            is_last=self._done,
+        )
 
     def _check_progress(self, page: Page, new: set[str]) -> None:
         grown = 0
@@ -219,7 +294,7 @@ class PageWalk:
             return
         # Orders that arrived during this pass may lie before its first page; they were not there when it began.
         arrived = max(0, self._total - self._first_total)
-        missing = self._total - len(self._seen) > arrived
+        missing = not self._stopped and self._total - len(self._seen) > arrived
         shrunk = self._total < self._first_total
         if not missing and not shrunk:
             return

@@ -26,12 +26,13 @@ from airflow_provider_orders.http.paging import Merge, PageStep, PageWalk, RowPa
 from airflow_provider_orders.http.policy import SLOWEST_ANSWER, FailedAttempt, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from types import TracebackType
 
     from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.apis.query import OrderQuery
     from airflow_provider_orders.apis.settings import ApiSettings
+    from airflow_provider_orders.http.paging import PastTest, WalkPosition
 
 __all__ = ["SyncClient"]
 
@@ -92,31 +93,75 @@ class SyncClient:
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="orders-get") as pool:
             return list(pool.map(lambda order_id: self.fetch_order(order_id, by=by), order_ids))
 
-    def iter_pages(self, query: OrderQuery) -> Iterator[RowPage]:
+    def iter_pages(
+        self,
+        query: OrderQuery,
+        *,
+        is_past: PastTest | None = None,
+        start: WalkPosition | None = None,
+        seen: Iterable[Sequence[str]] = (),
+    ) -> Generator[RowPage]:
         """Read all orders of a selection, each exactly once, page by page.
 
         Memory holds a few pages, however many there are.
 
+        :param query: which orders.
+        :param is_past: to read from the newest order back, until it says that a page's rows are past.
+        :param start: where an earlier walk over the one listing of this query stood; see :meth:`stands_at`.
+        :param seen: the ids that it saw, page by page.
         :raises ConfigurationError: the vendor lacks a filter; nothing was sent.
         :raises PaginationError: the pages repeat, or do not add up.
         """
         complete = query.with_lines and self.api.completes_rows
-        listings = self.api.listings(query)
+        listings = self.api.listings(query) if is_past is None else self.api.newest_first(query)
         with closing(Merge(len(listings))) as merge:
             for listing in listings:
                 merge.next_listing()
-                for page in self.iter_listing(listing, complete=complete):
+                for page in self.iter_listing(listing, complete=complete, is_past=is_past, start=start, seen=seen):
                     yield merge.add(page)
 
-    def iter_listing(self, listing: Listing, *, complete: bool = False) -> Iterator[RowPage]:
+    def stands_at(self, query: OrderQuery, position: WalkPosition, *, newest_first: bool = False) -> bool:
+        """Tell whether a walk over a query's listing can go on where an earlier one stood.
+
+        It reads the last page of that one again, with one request: an order that was added or removed before it has
+        moved the rows.
+        """
+        listings = self.api.newest_first(query) if newest_first else self.api.listings(query)
+        if len(listings) != 1:
+            return False
+        request = listings[0].page_request(position.number, position.page_size)
+        page = listings[0].read(self._take(self._exchanger.authorized(request)), position.number)
+        return position.is_at(page)
+
+    def iter_listing(
+        self,
+        listing: Listing,
+        *,
+        complete: bool = False,
+        is_past: PastTest | None = None,
+        start: WalkPosition | None = None,
+        seen: Iterable[Sequence[str]] = (),
+    ) -> Generator[RowPage]:
         """Walk over one listing, a few pages ahead.
 
         :param listing: the listing.
         :param complete: also fill the lines of each row.
+        :param is_past: tells of a page's rows whether the rest of the listing is not wanted.
+        :param start: where an earlier walk stood.
+        :param seen: the ids that it saw.
         """
         concurrency = self._settings.concurrency
-        with closing(SeenIds()) as seen:
-            walk = PageWalk(listing, seen, origin=self._exchanger.origin, vendor=self.api.vendor)
+        with closing(SeenIds()) as seen_ids:
+            for ids in seen:
+                seen_ids.add(ids)
+            walk = PageWalk(
+                listing,
+                seen_ids,
+                origin=self._exchanger.origin,
+                vendor=self.api.vendor,
+                is_past=is_past,
+                start=start,
+            )
             pending: deque[tuple[PageStep, Future[Page]]] = deque()
             pool = ThreadPoolExecutor(concurrency, thread_name_prefix="orders-page")
             try:

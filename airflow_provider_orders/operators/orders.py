@@ -66,7 +66,8 @@ class GetOrderOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the order."""
-        from airflow_provider_orders.export.run import OUTPUTS, check_choice
+        from airflow_provider_orders.export.run import check_choice
+        from airflow_provider_orders.export.sinks.jsonl import OUTPUTS
         from airflow_provider_orders.models.personal import redact_raw
         from airflow_provider_orders.waiting.conditions import order_ids
 

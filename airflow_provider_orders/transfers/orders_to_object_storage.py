@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
 import re
 from pathlib import PurePath
@@ -12,34 +10,47 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_orders.errors import ConfigurationError
-from airflow_provider_orders.hooks.orders import OrdersHook
-from airflow_provider_orders.operators.base import BaseOrdersOperator
+from airflow_provider_orders.transfers.base import BaseOrdersTransfer, digest, run_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
 
+    from airflow_provider_orders.export.sinks.base import Sink
+
 
 __all__ = ["OrdersToObjectStorageOperator"]
 
-log = logging.getLogger(__name__)
+_FILE_FORMATS = ("jsonl", "parquet")
 
 
-class OrdersToObjectStorageOperator(BaseOrdersOperator):
-    """Exports all orders of a selection into JSON Lines files: each order once, none missing.
+class OrdersToObjectStorageOperator(BaseOrdersTransfer):
+    """Exports orders into JSON Lines or Parquet files: each order once, none missing.
 
     Every order is validated against what the vendor documents. The files appear when they are whole; running the
     same task again replaces them. Memory does not grow with the number of orders.
 
+    With ``mode="incremental"`` each run adds files with the versions of orders that are new since the run before; the
+    newest manifest in the folder is the state, so that nothing but the folder has to be kept.
+
     :param path: folder to write into: an ``ObjectStoragePath`` or its URL (``s3://conn@bucket/orders``), or a local
         path; ``orders`` in Airflow's home folder by default. (templated)
-    :param file_format: ``jsonl``.
-    :param compression: ``gzip``, ``zstd`` (needs the extra ``zstd``), or None. (templated)
-    :param output: ``raw``: each order byte for byte as the vendor sent it, except that line breaks between its parts
-        become spaces; ``vendor``: the validated payload, money as text; ``canonical``: one shape for all vendors.
+    :param file_format: ``jsonl`` or ``parquet`` (needs the extra ``parquet``).
+    :param compression: JSON Lines: ``gzip``, ``zstd`` (needs the extra ``zstd``), or None. Parquet: ``snappy`` (also with
+        None), ``gzip`` or ``zstd``. (templated)
+    :param output: JSON Lines only, Parquet is always canonical. ``raw``: each order byte for byte as the vendor sent it,
+        except that line breaks between its parts become spaces; ``vendor``: the validated payload, money as text;
+        ``canonical``: one shape for all vendors.
+    :param partition_by: Parquet only: ``created`` or ``updated`` puts the files into folders ``date=2026-01-31`` by that
+        date in UTC; None for one file.
+    :param mode: ``incremental``: from the watermark that the last export into this folder left; ``window``: what was
+        changed or created in a window, by default the run's data interval; ``full``: every order. (templated)
+    :param lookback: how far before the watermark an incremental export begins again; five minutes by default.
+    :param sweep_days: Popsell: for how many days an order is looked at again by incremental exports. (templated)
     :param on_reject: ``fail``: an order that is not what the vendor documents stops the export, and the files stay as
         they were; ``keep``: it goes to a ``.rejects.jsonl`` file beside the data, with the reason.
+    :param on_drift: ``log`` or ``fail`` when the payloads' shape has changed since the last incremental export.
     :param updated_from: earliest update wanted, an aware datetime or ISO text. (templated)
     :param updated_to: end of the updates wanted, not included. (templated)
     :param created_from: earliest creation wanted. (templated)
@@ -50,16 +61,17 @@ class OrdersToObjectStorageOperator(BaseOrdersOperator):
         an operator are Airflow's own. (templated)
     :param with_lines: also fetch the order lines where the vendor's listing leaves them out; Valomnia needs one
         request an order for it.
-    :param limit: orders to write at the most, None for all. (templated)
+    :param limit: orders to write at the most, None for all; not with ``incremental``. (templated)
     :param orders_conn_id: id of the connection; its type chooses the API. (templated)
     :return: the manifest, see :class:`airflow_provider_orders.export.manifest.Manifest`; it is also written beside the
         data as ``.manifest.json``.
     :raises ConfigurationError: the connection or an argument is wrong, or the path cannot be written; nothing was sent.
-    :raises UnexpectedPayloadError: an order is not what the vendor documents (with ``on_reject="fail"``).
+    :raises UnexpectedPayloadError: an order is not what the vendor documents (with ``on_reject="fail"``), or the payloads'
+        shape has changed (with ``on_drift="fail"``).
     :raises PaginationError: pages repeat, or do not add up to the vendor's own total.
     """
 
-    template_fields: Sequence[str] = (*BaseOrdersOperator.template_fields, "path", "compression", "limit")
+    template_fields: Sequence[str] = (*BaseOrdersTransfer.template_fields, "path", "compression")
     ui_color: str = "#e4ecf0"
 
     def __init__(
@@ -69,8 +81,7 @@ class OrdersToObjectStorageOperator(BaseOrdersOperator):
         file_format: str = "jsonl",
         compression: str | None = None,
         output: str = "raw",
-        on_reject: str = "fail",
-        limit: int | str | None = None,
+        partition_by: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,37 +89,38 @@ class OrdersToObjectStorageOperator(BaseOrdersOperator):
         self.file_format = file_format
         self.compression = compression
         self.order_output = output  # BaseOperator.output is Airflow's own
-        self.on_reject = on_reject
-        self.limit = limit
+        self.partition_by = partition_by
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Export the orders."""
-        from airflow_provider_orders.apis.query import whole_number
-        from airflow_provider_orders.export.run import ON_REJECT, OUTPUTS, check_choice, export_orders
-        from airflow_provider_orders.export.sinks.jsonl import JsonLinesSink
+    def sink(self, vendor: str, context: Context) -> Sink[Any]:
+        """Give the files to write."""
+        from airflow_provider_orders.export.run import check_choice
+        from airflow_provider_orders.export.sinks.jsonl import OUTPUTS, JsonLinesSink
 
-        check_choice("file_format", self.file_format, ("jsonl",))
+        check_choice("file_format", self.file_format, _FILE_FORMATS)
         check_choice("output", self.order_output, OUTPUTS)
-        check_choice("on_reject", self.on_reject, ON_REJECT)
-        limit = None if self.limit is None or self.limit == "" else whole_number("limit", self.limit)
-        query = self.query()
-        with OrdersHook.for_connection(self.orders_conn_id) as hook:
-            hook.api.listings(query)  # refuses filters that the vendor lacks before a file is touched
-            stem = _file_stem(hook.conn_type, context)
-            with JsonLinesSink(_folder(self.path), stem, compression=self.compression or None) as sink:
-                manifest = export_orders(
-                    hook.get_conn(),
-                    query,
-                    sink,
-                    output=self.order_output,
-                    on_reject=self.on_reject,
-                    limit=limit,
-                )
-        log.info(
-            "Exported %d orders of %s to %s in %.1f s, %d rejected",
-            manifest["rows"], hook.hook_name, manifest["uri"], manifest["seconds"], manifest["rejected"],
-        )  # fmt: skip
-        return dict(manifest)
+        key = run_key(context)
+        if self.file_format == "parquet":
+            from airflow_provider_orders.export.sinks.parquet import ParquetSink
+
+            return ParquetSink(
+                _folder(self.path),
+                _file_stem(vendor, context),
+                compression=self.compression or None,
+                partition_by=self.partition_by or None,
+                run_key=key,
+            )
+        if self.partition_by:
+            raise ConfigurationError(
+                "partition_by is for file_format='parquet'; JSON Lines go into one file.",
+                field="partition_by",
+            )
+        return JsonLinesSink(
+            _folder(self.path),
+            _file_stem(vendor, context),
+            output=self.order_output,
+            compression=self.compression or None,
+            run_key=key,
+        )
 
 
 def _folder(path: object) -> ObjectStoragePath:
@@ -133,7 +145,5 @@ def _folder(path: object) -> ObjectStoragePath:
 def _file_stem(vendor: str, context: Context) -> str:
     """Name the files after the task instance: the same for each try of it, another for every other."""
     ti = context["ti"]
-    parts = (ti.dag_id, ti.task_id, ti.run_id, str(ti.map_index))
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
     readable = re.sub(r"[^A-Za-z0-9]+", "-", f"{vendor}-{ti.task_id}-{ti.run_id}").strip("-")
-    return f"{readable[:120]}-{digest}"
+    return f"{readable[:120]}-{digest(run_key(context))}"

@@ -209,11 +209,11 @@ class TestValomnia:
 
 
 class TestGenuka:
-    def test_an_update_window_is_sorted_by_update(self, genuka: GenukaApi) -> None:
+    def test_an_update_window_is_sorted_by_creation_so_that_changes_move_no_row(self, genuka: GenukaApi) -> None:
         ((path, params),) = targets(genuka, updated_from=START, updated_to=END)
         assert path == "/2023-11/admin/orders"
         assert params == {
-            "sort": "updated_at",
+            "sort": "created_at",
             "filter[updated_at][start]": "2026-01-31T23:30:00Z",
             "filter[updated_at][end]": "2026-02-01T00:00:01Z",
             "page": "3",

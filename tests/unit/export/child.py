@@ -38,9 +38,9 @@ def run(*, host: str, folder: str, **options: Any) -> dict[str, Any]:
     try:
         with (
             SyncClient(_api(host, options.get("page_size", 100))) as client,
-            JsonLinesSink(Path(folder), "orders", compression=options.get("compression")) as sink,
+            JsonLinesSink(Path(folder), "orders", compression=options.get("compression"), output=options.get("output", "raw")) as sink,
         ):
-            manifest = export_orders(client, OrderQuery(), sink, output=options.get("output", "raw"))
+            manifest = export_orders(client, OrderQuery(), sink)
     except OrdersError as error:
         return {"error": type(error).__name__, "message": str(error)}
     return {"rows": manifest["rows"]}

@@ -24,7 +24,9 @@ from airflow_provider_orders.errors import (
     UnexpectedPayloadError,
 )
 from airflow_provider_orders.export.manifest import Manifest, WrittenFile
-from airflow_provider_orders.export.sinks.jsonl import JsonLinesSink, one_line
+from airflow_provider_orders.export.sinks.jsonl import JsonLinesSink
+from airflow_provider_orders.export.record import one_line
+from airflow_provider_orders.export.state import Scope
 from airflow_provider_orders.sandbox import Sandbox, credentials
 from tests.unit.export import child
 from tests.unit.export.exports import (
@@ -88,12 +90,15 @@ def read_listing(sandbox: Sandbox, vendor: str) -> bytes:
         return b"".join(session.get(f"{base}{path}{page}").content for page in pages)
 
 
+SCOPE = Scope("dipli", "account", "{}")
+
+
 class TestTheManifest:
     def test_has_the_promised_keys(self) -> None:
         assert set(Manifest.__annotations__) == {
             "model_version", "source", "orders_conn_id", "mode", "window", "uri", "files", "rows", "bytes", "rejected",
             "rejects_file", "statuses", "totals", "source_total", "can_miss", "requests", "seconds", "started_at",
-            "finished_at",
+            "finished_at", "plan", "watermark", "unchanged", "deleted", "drift", "fingerprint",
         }  # fmt: skip
         assert set(WrittenFile.__annotations__) == {"path", "rows", "bytes", "sha256"}
 
@@ -476,6 +481,7 @@ class TestCrashes:
     @pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
     def test_an_abandoned_sink_leaves_nothing(self, tmp_path: Path, compression: str | None) -> None:
         with JsonLinesSink(tmp_path, "x", compression=compression) as sink:
+            sink.open(SCOPE, incremental=False)
             sink.write([b"{}"])
             sink.reject(b"[]", "no order")
             assert len(names(tmp_path)) == 2
@@ -484,24 +490,26 @@ class TestCrashes:
     def test_a_target_that_goes_away_at_the_end_is_named(self, tmp_path: Path) -> None:
         folder = tmp_path / "orders"
         with JsonLinesSink(folder, "x") as sink:
+            sink.open(SCOPE, incremental=False)
             sink.write([b"{}"])
-            sink.finish()
+            sink.finish(None)
             shutil.rmtree(folder)
             with pytest.raises(OrdersError, match="No such file or directory"):
-                sink.commit({})
+                sink.commit({}, None)
 
     def test_an_error_while_the_files_appear_says_so(self, tmp_path: Path) -> None:
         with JsonLinesSink(tmp_path, "x") as sink:
+            sink.open(SCOPE, incremental=False)
             sink.write([b"{}"])
-            sink.finish()
+            sink.finish(None)
             (tmp_path / "x.jsonl").mkdir()
             with pytest.raises(OrdersError, match="Some of the files may be replaced already"):
-                sink.commit({})
+                sink.commit({}, None)
         assert names(tmp_path) == ["x.jsonl"]
 
 
 def test_memory_does_not_grow_with_the_orders(tmp_path: Path) -> None:
-    count = 300
+    count = 1000  # more than the pages under way hold
     with Sandbox(orders=count) as few, Sandbox(orders=count * 5) as many:
         few.prepare("dipli")
         many.prepare("dipli")

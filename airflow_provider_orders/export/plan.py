@@ -1,0 +1,386 @@
+"""How an export will read: what is asked of the vendor, what is kept of its answer, and what that can miss.
+
+A plan follows from what the vendor's listing can do, never from which vendor it is:
+
+==================== =========================================================================================
+update filter         an incremental export reads
+==================== =========================================================================================
+to the second         what changed since the watermark, less ``lookback``
+by the day            what changed since the day of the watermark, less a day
+none, newest first    from the newest order back to ``sweep_days`` before the watermark
+none, no order        everything
+==================== =========================================================================================
+
+Where an order can come again although it did not change, the sink recognises the version by its ``content_hash``.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_orders.apis.capabilities import Granularity
+from airflow_provider_orders.apis.query import OrderQuery
+from airflow_provider_orders.errors import ConfigurationError
+from airflow_provider_orders.export.state import SyncState
+
+if TYPE_CHECKING:
+    from airflow_provider_orders.apis.base import OrderApi
+    from airflow_provider_orders.apis.capabilities import Capabilities
+
+__all__ = [
+    "LOOKBACK",
+    "MODES",
+    "SWEEP_DAYS",
+    "Horizon",
+    "SyncPlan",
+    "check_plan",
+    "make_plan",
+    "mode_of",
+    "overlap_of",
+]
+
+log = logging.getLogger(__name__)
+
+MODES: Final = ("incremental", "window", "full")
+LOOKBACK: Final = timedelta(minutes=5)
+SWEEP_DAYS: Final = 30
+
+_DAY: Final = timedelta(days=1)
+_LONGEST_DAY: Final = timedelta(hours=25)
+_WINDOW: Final = frozenset({"updated_from", "updated_to", "created_from", "created_to"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Horizon:
+    """How far back a listing is read that begins with the newest order.
+
+    :param entered: orders created before it are past, unless the vendor got to know them later: ids grow with that, and a
+        page full of old orders that were entered late is not the end of the newer ones.
+    :param newest_id: of those, the ones up to this id; a higher one is an order that was entered late.
+    """
+
+    entered: datetime
+    newest_id: int | None
+
+    def is_past(self, order_id: str, entered: datetime | None) -> bool:
+        """Tell whether an order lies behind it; one that cannot be placed does not."""
+        if entered is None or entered >= self.entered or not order_id.isdigit():
+            return False
+        return self.newest_id is None or int(order_id) <= self.newest_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyncPlan:
+    """How one export reads.
+
+    :param mode: ``incremental``, ``window`` or ``full``.
+    :param window: the window wanted, from and to, each None where open.
+    :param asked: the query that the vendor answers.
+    :param kept: the query whose window each order is held against, because the vendor's may be wider.
+    :param horizon: how far back to read from the newest order; None to read the listing as it comes.
+    :param by_update: whether the next watermark is the latest change seen, by the vendor's clock; else it is the start
+        of the export, by ours.
+    :param started_at: when the export began; no change from then on is part of it.
+    :param words: the plan in one sentence.
+    :param can_miss: what it can miss, in words.
+    """
+
+    mode: str
+    window: tuple[datetime | None, datetime | None]
+    asked: OrderQuery
+    kept: OrderQuery
+    horizon: Horizon | None = None
+    by_update: bool = False
+    started_at: datetime
+    words: str
+    can_miss: tuple[str, ...] = ()
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether it goes on where the last export of the same scope ended."""
+        return self.mode == "incremental"
+
+    def next_state(
+        self, state: SyncState | None, *, newest_change: datetime | None, newest_id: int | None, run_key: str
+    ) -> SyncState:
+        """Give the state after this export.
+
+        :param state: the state before it.
+        :param newest_change: the latest change among the orders read.
+        :param newest_id: the highest order id read.
+        :param run_key: the task instance.
+        """
+        state = state or SyncState()
+        # The latest change seen is by the vendor's own clock, however wrong that runs.
+        reached = newest_change if self.by_update else self.started_at
+        known = [min(moment, self.started_at) for moment in (state.watermark, reached) if moment is not None]
+        ids = [number for number in (state.newest_id, newest_id) if number is not None]
+        return SyncState(
+            sequence=state.sequence + 1,
+            watermark=max(known, default=None),
+            newest_id=max(ids, default=None),
+            run_key=run_key,
+        )
+
+
+def mode_of(mode: str | None, query: OrderQuery) -> str:
+    """Give the mode, by default ``window`` where there is a window and ``full`` where there is none.
+
+    :raises ConfigurationError: it is unknown, or the window does not go with it.
+    """
+    windows = sorted(query.asked & _WINDOW)
+    if mode is None:
+        return "window" if windows else "full"
+    if mode not in MODES:
+        raise ConfigurationError(f"mode must be one of {', '.join(MODES)}, not {mode!r}.", field="mode")
+    if mode != "window" and windows:
+        raise ConfigurationError(
+            f"{windows[0]} is for mode='window'; a {mode} export finds its window by itself.",
+            field=windows[0],
+        )
+    if mode == "window" and not windows:
+        raise ConfigurationError(
+            "mode='window' needs a window: updated_from and updated_to, or created_from and created_to.",
+            field="updated_from",
+        )
+    return mode
+
+
+def check_plan(
+    api: OrderApi[Any],
+    query: OrderQuery,
+    *,
+    mode: str | None = None,
+    limit: int | None = None,
+    lookback: timedelta = LOOKBACK,
+    sweep_days: int = SWEEP_DAYS,
+) -> str:
+    """Refuse what cannot be exported, before anything is sent or written, and give the mode.
+
+    :raises ConfigurationError: naming the argument.
+    """
+    mode = mode_of(mode, query)
+    if lookback < timedelta(0):
+        raise ConfigurationError("lookback cannot be negative.", field="lookback")
+    if sweep_days < 0:
+        raise ConfigurationError("sweep_days cannot be negative.", field="sweep_days")
+    if mode == "incremental" and limit is not None:
+        raise ConfigurationError(
+            "limit does not go with mode='incremental': what lies beyond it would never be exported.",
+            field="limit",
+        )
+    plan = make_plan(
+        api, query, mode=mode, state=SyncState(watermark=datetime.now(UTC)), now=datetime.now(UTC)
+    )
+    if plan.horizon is None:
+        api.listings(plan.asked)
+    else:
+        api.newest_first(plan.asked)
+    return mode
+
+
+def make_plan(
+    api: OrderApi[Any],
+    query: OrderQuery,
+    *,
+    mode: str,
+    state: SyncState | None,
+    now: datetime,
+    lookback: timedelta = LOOKBACK,
+    sweep_days: int = SWEEP_DAYS,
+    limit: int | None = None,
+) -> SyncPlan:
+    """Plan an export.
+
+    :param api: the vendor, for one connection.
+    :param query: which orders.
+    :param mode: see :data:`MODES`.
+    :param state: how far the exports of this scope have come; None for the first.
+    :param now: when the export begins.
+    :param lookback: how far before the watermark to begin again, where the vendor filters to the second.
+    :param sweep_days: for how many days after its creation an order is looked at again, where the vendor cannot
+        filter by update.
+    :param limit: orders to write at the most.
+    """
+    capabilities = api.capabilities_for(query)
+    if mode == "incremental":
+        plan = _incremental(api, query, capabilities, state, now, lookback, sweep_days)
+    elif query.asked & {"updated_from", "updated_to"}:
+        plan = _changed_between(api, query, capabilities, now)
+    elif query.asked & {"created_from", "created_to"}:
+        plan = _created_between(api, query, capabilities, now)
+    else:
+        plan = SyncPlan(
+            mode="full",
+            window=(None, None),
+            asked=query,
+            kept=query,
+            started_at=now,
+            by_update=capabilities.update_filter is Granularity.SECOND,
+            words=f"{api.title}: reads every order.",
+        )
+    return replace(plan, can_miss=(*_shared_gaps(query, limit), *plan.can_miss))
+
+
+def overlap_of(capabilities: Capabilities, lookback: timedelta) -> timedelta | None:
+    """Give how long before the watermark an incremental export begins; None where every order may come again."""
+    return lookback if capabilities.update_filter is Granularity.SECOND else None
+
+
+def _shared_gaps(query: OrderQuery, limit: int | None) -> list[str]:
+    gaps = []
+    if limit is not None:
+        gaps.append(f"orders beyond the limit of {limit}")
+    if query.statuses:
+        gaps.append("orders whose status changed while the listing was read")
+    return gaps
+
+
+def _incremental(
+    api: OrderApi[Any],
+    query: OrderQuery,
+    capabilities: Capabilities,
+    state: SyncState | None,
+    now: datetime,
+    lookback: timedelta,
+    sweep_days: int,
+) -> SyncPlan:
+    watermark = state.watermark if state else None
+    gaps = _deletion_gaps(api, capabilities)
+    if query.statuses:
+        gaps += ("orders that have left the statuses asked for",)
+    by_update = capabilities.update_filter is Granularity.SECOND
+    if capabilities.update_filter is not Granularity.NONE:
+        overlap = lookback if by_update else _DAY
+        start = _before(watermark, overlap)
+        # Without an end: an order that changes while the pages are read would leave the listing, and move the rows of others
+        # to pages that were read already.
+        asked = replace(query, updated_from=start)
+        words = f"{api.title}: reads everything, as no export of this kind was committed before."
+        if start is not None:
+            words = (
+                f"{api.title}: reads what changed since {start.isoformat(timespec='seconds')}, "
+                f"{_words(overlap)} before the watermark."
+            )
+        return SyncPlan(
+            mode="incremental",
+            window=(start, now),
+            asked=asked,
+            # Of two workers, the clock of the one that comes later may be behind.
+            kept=replace(query, updated_from=start, updated_to=now if start is None else max(now, start)),
+            by_update=by_update,
+            started_at=now,
+            words=words,
+            can_miss=(
+                f"changes that {api.title} does not date, or dates more than {_words(overlap)} before they can be read",
+                *([f"changes that {api.title} dates in the future, until then"] if by_update else []),
+                *gaps,
+            ),
+        )
+    sweep = timedelta(days=sweep_days)
+    horizon = None
+    if capabilities.newest_first and watermark is not None:
+        horizon = Horizon(entered=watermark - sweep, newest_id=(state.newest_id if state else None) or 0)
+        gaps = (
+            f"changes of orders later than {_days(sweep_days)} after they were placed",
+            *gaps,
+        )
+        words = (
+            f"{api.title} cannot filter by update: reads from the newest order back to "
+            f"{horizon.entered.isoformat(timespec='seconds')}, {_days(sweep_days)} before the watermark."
+        )
+    else:
+        words = f"{api.title} cannot filter these orders by update: reads every one."
+    return SyncPlan(
+        mode="incremental",
+        window=(horizon.entered if horizon else None, now),
+        asked=query,
+        kept=query,
+        horizon=horizon,
+        started_at=now,
+        words=words,
+        can_miss=gaps,
+    )
+
+
+def _changed_between(
+    api: OrderApi[Any], query: OrderQuery, capabilities: Capabilities, now: datetime
+) -> SyncPlan:
+    start, end = query.updated_from, query.updated_to
+    words = f"{api.title}: reads what changed in the window."
+    asked = query
+    if capabilities.update_filter is Granularity.DAY:
+        asked = replace(query, updated_from=_before(start, _DAY))
+        words = f"{api.title} filters by the day: reads from a day before the window."
+    elif capabilities.update_filter is Granularity.NONE:
+        asked = replace(query, updated_from=None)
+        words = f"{api.title} cannot filter by update: reads every order."
+    if not capabilities.update_filter_ends:
+        asked = replace(asked, updated_to=None)
+        if api.order_model.WINDOW_FIELDS[1] is None and end is not None:
+            words += " An order does not say when it changed, so that later changes are in it too."
+    return SyncPlan(
+        mode="window",
+        window=(start, end),
+        asked=asked,
+        kept=query,
+        started_at=now,
+        words=words,
+        can_miss=("orders that were changed again after the window, and lie in a later one",) if end else (),
+    )
+
+
+def _created_between(
+    api: OrderApi[Any], query: OrderQuery, capabilities: Capabilities, now: datetime
+) -> SyncPlan:
+    start, end = query.created_from, query.created_to
+    words = f"{api.title}: reads what was created in the window."
+    asked, horizon = query, None
+    gaps: tuple[str, ...] = ()
+    if capabilities.created_filter is Granularity.NONE:
+        asked = replace(query, created_from=None, created_to=None)
+        words = f"{api.title} cannot filter by creation: reads every order."
+        if capabilities.newest_first and start is not None:
+            horizon = Horizon(entered=start - _DAY, newest_id=None)
+            words = f"{api.title} cannot filter by creation: reads from the newest order back to the window."
+            gaps = ("orders entered more than a day before the date that they bear",)
+    elif capabilities.created_filter is Granularity.DAY:
+        asked = replace(query, created_from=_before(start, _DAY), created_to=None)
+        if end is None or end > now - _LONGEST_DAY:
+            gaps = (f"orders of a day that was not over yet, as {api.title} may date an order with the day alone",)
+    return SyncPlan(
+        mode="window",
+        window=(start, end),
+        asked=asked,
+        kept=query,
+        horizon=horizon,
+        started_at=now,
+        words=words,
+        can_miss=gaps,
+    )
+
+
+def _deletion_gaps(api: OrderApi[Any], capabilities: Capabilities) -> tuple[str, ...]:
+    deleted = f"orders deleted at {api.title}"
+    if capabilities.shows_deleted:
+        deleted = f"orders deleted for good at {api.title}; those it marks as deleted are read"
+    return (deleted, "orders that move to a page read before, as another one is deleted while the pages are read")
+
+
+def _before(moment: datetime | None, overlap: timedelta) -> datetime | None:
+    return None if moment is None else moment - overlap
+
+
+def _words(duration: timedelta) -> str:
+    minutes, seconds = divmod(int(duration.total_seconds()), 60)
+    if duration % _DAY == timedelta(0) and duration:
+        return _days(duration.days)
+    parts = [f"{minutes} minute{'s' * (minutes != 1)}"] if minutes or not seconds else []
+    return " ".join([*parts, f"{seconds} second{'s' * (seconds != 1)}"] if seconds else parts)
+
+
+def _days(days: int) -> str:
+    return f"{days} day{'s' * (days != 1)}"

@@ -1,0 +1,112 @@
+"""One valid order on its way from a page into a sink."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_orders.apis.listing import TextReader
+from airflow_provider_orders.models.base import Dates
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_provider_orders.models.base import OrderSummary, VendorOrder
+    from airflow_provider_orders.models.order import Order
+
+__all__ = ["Record", "RecordReader", "one_line"]
+
+
+class RecordReader:
+    """Validates rows of one vendor.
+
+    :param model: the vendor's payload model.
+    :param account: whose orders they are.
+    :param assumed_timezone: zone of dates without one; the vendor's own default otherwise.
+    """
+
+    def __init__(self, model: type[VendorOrder], *, account: str, assumed_timezone: str | None) -> None:
+        self.model = model
+        self.account = account
+        self.assumed_timezone = assumed_timezone
+        self._entered = model.ENTERED_FIELD and TextReader(model.ENTERED_FIELD)
+
+    def read(self, raw: bytes) -> Record:
+        """Validate one row.
+
+        :raises UnexpectedPayloadError: it is not what the vendor documents.
+        """
+        return Record(raw, self.model.summarise(raw), self)
+
+    def entered(self, record: Record) -> datetime | None:
+        """Tell when the vendor got to know an order, None where it does not say.
+
+        :raises UnexpectedPayloadError: the date cannot be read.
+        """
+        if not self._entered:
+            return None
+        dates = Dates(self.model, record.identity, self.assumed_timezone)
+        return dates.read(self.model.ENTERED_FIELD, self._entered(record.raw))
+
+
+class Record:
+    """One valid order: its bytes, a summary, and on demand the payload and the canonical order.
+
+    :param raw: the order's JSON, as the vendor sent it.
+    :param summary: what an export needs of every order.
+    :param reader: what validated it.
+    """
+
+    __slots__ = ("_order", "_reader", "_times", "raw", "summary")
+
+    def __init__(self, raw: bytes, summary: OrderSummary, reader: RecordReader) -> None:
+        self.raw = raw
+        self.summary = summary
+        self._reader = reader
+        self._order: Order | None = None
+        self._times: tuple[datetime | None, datetime | None] | None = None
+
+    @property
+    def identity(self) -> str:
+        """The canonical id."""
+        return self.summary.identity
+
+    @property
+    def times(self) -> tuple[datetime | None, datetime | None]:
+        """When the order was created and last updated, in UTC; None where the vendor does not say.
+
+        :raises UnexpectedPayloadError: a date cannot be read.
+        """
+        if self._times is None:
+            self._times = self._reader.model.window_of(self.summary, self._reader.assumed_timezone)
+        return self._times
+
+    @property
+    def entered(self) -> datetime | None:
+        """When the order was created, or when the vendor got to know it if that was later; None if it does not say.
+
+        :raises UnexpectedPayloadError: a date cannot be read.
+        """
+        known = [moment for moment in (self.times[0], self._reader.entered(self)) if moment is not None]
+        return max(known, default=None)
+
+    def payload(self) -> VendorOrder:
+        """Give the validated payload."""
+        return self._reader.model.parse(self.raw)
+
+    def order(self) -> Order:
+        """Give the canonical order.
+
+        :raises UnexpectedPayloadError: a date cannot be read, or an amount cannot be computed.
+        """
+        if self._order is None:
+            self._order = self._reader.model.read_order(
+                self.raw, account=self._reader.account, assumed_timezone=self._reader.assumed_timezone
+            )
+        return self._order
+
+
+def one_line(raw: bytes) -> bytes:
+    """Keep a JSON document on one line; outside of its texts, where no line break can be, a break is white space."""
+    if b"\n" in raw or b"\r" in raw:
+        return raw.replace(b"\n", b" ").replace(b"\r", b" ")
+    return raw

@@ -1,0 +1,468 @@
+"""Files in a folder, local or remote: written under temporary names, visible only when whole, with a manifest.
+
+An incremental export is one of a series in its folder. Its manifest carries the state, and its number: the manifest
+with the highest number is the state of the series, and two runs cannot commit under the same number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import json
+import logging
+import os
+import uuid
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypeVar
+
+from airflow_provider_orders.errors import ConfigurationError, OrdersError
+from airflow_provider_orders.export.manifest import WrittenFile
+from airflow_provider_orders.export.record import one_line
+from airflow_provider_orders.export.sinks.base import Sink, Written
+from airflow_provider_orders.export.state import SyncState
+from airflow_provider_orders.export.versions import Versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import timedelta
+
+    from airflow_provider_orders.export.manifest import Manifest
+    from airflow_provider_orders.export.record import Record
+    from airflow_provider_orders.export.state import Scope
+
+__all__ = ["FileSink", "Folder", "PartFile"]
+
+log = logging.getLogger(__name__)
+
+_Item = TypeVar("_Item")
+
+_MANIFEST: Final = ".manifest.json"
+_VERSIONS: Final = ".versions.jsonl.gz"
+
+
+class Folder(Protocol):
+    """What is used of a path: ``pathlib.Path`` and Airflow's ``ObjectStoragePath`` both have it."""
+
+    @property
+    def name(self) -> str:
+        """Give the last part of the path."""
+
+    @property
+    def parent(self) -> Self:
+        """Give the folder it lies in."""
+
+    def __truediv__(self, name: str, /) -> Self:
+        """Give a path below it."""
+
+    def mkdir(self, *, parents: bool, exist_ok: bool) -> None:
+        """Make the folder."""
+
+    def iterdir(self) -> Iterable[Self]:
+        """Give what lies in it."""
+
+    def open(self, mode: str, /) -> IO[bytes]:
+        """Open the file."""
+
+    def exists(self) -> bool:
+        """Tell whether it exists."""
+
+    def replace(self, target: Self, /) -> object:
+        """Move the file, over an older one."""
+
+    def unlink(self, *, missing_ok: bool) -> None:
+        """Delete the file."""
+
+
+class PartFile:
+    """A binary file on its way: written under a hidden temporary name, then moved to its final one.
+
+    It counts and hashes the bytes that pass.
+
+    :param folder: where it will be; made if it is not there.
+    :param name: what it will be called.
+    :param tag: whose temporary file it is, part of its temporary name.
+    """
+
+    def __init__(self, folder: Folder, name: str, *, tag: str = "") -> None:
+        self.final = folder / name
+        self.rows = 0
+        """Orders in it, as the writer counts them."""
+        self._part = folder / f".{name}.{tag}{uuid.uuid4().hex[:8]}.part"
+        self._file = self._part.open("wb")
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._closed = False
+
+    def write(self, data: bytes) -> int:
+        """Write bytes."""
+        self._hash.update(data)
+        self._size += len(data)
+        self._file.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Hand on what is buffered."""
+        self._file.flush()
+
+    def finish(self) -> WrittenFile:
+        """Complete the temporary file, so that it outlives a power cut where the storage can promise it."""
+        self._file.flush()
+        with contextlib.suppress(AttributeError, OSError):  # a remote file has no number
+            os.fsync(self._file.fileno())
+        self._file.close()
+        self._closed = True
+        return WrittenFile(
+            path=str(self.final), rows=self.rows, bytes=self._size, sha256=self._hash.hexdigest()
+        )
+
+    def publish(self) -> None:
+        """Move it to its final name, over an older file."""
+        self._part.replace(self.final)
+
+    def publish_new(self) -> None:
+        """Move it to its final name.
+
+        :raises FileExistsError: there is such a file already. On a local disk one of two processes that try at the
+            same time gets this error; another storage is asked first.
+        """
+        if _is_local(self._part):
+            os.link(_local_path(self._part), _local_path(self.final))
+            self._part.unlink(missing_ok=True)
+        elif self.final.exists():
+            raise FileExistsError(str(self.final))
+        else:
+            self._part.replace(self.final)
+
+    def discard(self) -> None:
+        """Remove the temporary file."""
+        if not self._closed:
+            with contextlib.suppress(OSError, ValueError):
+                self._file.close()
+        with contextlib.suppress(OSError):
+            self._part.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """The incremental exports of one scope in a folder.
+
+    :param name: first part of the names of its files.
+    :param number: number of the export that is being written.
+    :param replaces: the manifest of this very task instance that is written again, None for a new export.
+    """
+
+    name: str
+    number: int
+    replaces: Folder | None
+
+    @property
+    def stem(self) -> str:
+        return f"{self.name}-{self.number:08d}"
+
+
+class FileSink(Sink[_Item]):
+    """What sinks of files share: names, the temporary state, the manifest, and the state in it.
+
+    A subclass opens :class:`PartFile` with :meth:`_part` and gives them all in :meth:`_parts` when it is asked to finish.
+
+    :param folder: where to write.
+    :param stem: first part of the file names of an export that is not incremental; the same for each run of the same
+        task, so that it replaces its own files.
+    :param run_key: names the task instance; the same for each try of it.
+    """
+
+    replaces_orders: ClassVar[bool] = False
+    suffix: ClassVar[str]
+    """Ending of the data files' names, after which a compression's may come."""
+
+    def __init__(self, folder: Folder, stem: str, *, run_key: str = "") -> None:
+        self._folder = folder
+        self._stem = stem
+        self._tag = hashlib.sha256(run_key.encode()).hexdigest()[:8]
+        self._run_key = run_key
+        self._series: _Series | None = None
+        self._versions: Versions | None = None
+        self._versions_file: PartFile | None = None
+        self._rejects: PartFile | None = None
+        self._note: PartFile | None = None
+
+    @property
+    def uri(self) -> str:  # type: ignore[override]
+        """The folder."""
+        return str(self._folder)
+
+    # What a subclass does.
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Open the first file, where there has to be one even for no order."""
+
+    @abstractmethod
+    def _parts(self) -> Sequence[PartFile]:
+        """Give the data files, in the order of the manifest."""
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Write what is still held back into the data files."""
+
+    @abstractmethod
+    def _line(self, record: Record) -> _Item:
+        """Give what will be written for an order."""
+
+    def _folders(self) -> Iterable[Folder]:
+        """Give the folders that may hold data files of this sink."""
+        return [self._folder]
+
+    def _part(self, name: str, folder: Folder | None = None) -> PartFile:
+        """Open a data file.
+
+        :param name: what comes after the stem, with the ending.
+        :param folder: below the sink's folder; the folder itself by default.
+        """
+        return PartFile(folder or self._folder, f"{self._name}{name}", tag=f"{self._tag}.")
+
+    @property
+    def _name(self) -> str:
+        """First part of the names of the data files; unique for each task instance that tries the same number."""
+        return self._stem if self._series is None else f"{self._series.stem}-{self._tag}"
+
+    # The steps.
+
+    def open(
+        self, scope: Scope, *, incremental: bool, complete: bool = False, overlap: timedelta | None = None
+    ) -> SyncState | None:
+        """Make the folder, read the newest manifest of the series, and open the first file."""
+        del complete  # what a full export does not bring is not in its files
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            state = self._open_series(f"{scope.source}-{scope.key}", overlap) if incremental else None
+            self._remove_leftovers()
+            self.journal = _JournalFiles(self._folder, self._name)
+            self._start()
+        except (OSError, ValueError, ImportError, NotImplementedError) as error:
+            raise ConfigurationError(
+                f"path {self._folder} cannot be written to: {_reason(error)}.", field="path"
+            ) from error
+        return state
+
+    def _open_series(self, name: str, overlap: timedelta | None) -> SyncState | None:
+        manifests = self._manifests(name)
+        notes = (json.loads(_read(path)) for path in manifests)
+        newest = next(notes, None)
+        if newest is not None:
+            self._remove_dead(name, newest)
+        replaces = None
+        number = newest["state"]["sequence"] + 1 if newest else 1
+        if newest is not None and newest["state"]["run_key"] == self._run_key:
+            replaces, number = manifests[0], number - 1
+            newest = next(notes, None)
+        self._series = _Series(name, number, replaces)
+        known = _read_versions(self._folder / newest["versions_file"]) if newest else ()
+        self._versions = Versions(known, overlap=overlap)
+        return SyncState.from_dict(newest["state"]) if newest else None
+
+    def _remove_dead(self, series: str, newest: dict[str, Any]) -> None:
+        """Remove what runs left that were killed after another one had committed, or while they removed it themselves."""
+        number = newest["state"]["sequence"]
+        named = {file["path"] for file in newest["files"]} | {newest["rejects_file"]}
+        names = {path.rpartition("/")[2] for path in named if path} | {newest["versions_file"]}
+        for path in self._files():
+            is_hidden = path.name.startswith(".")
+            of = _number(path.name.removeprefix("."), series)
+            is_orphan = of == number and path.name not in names and not path.name.endswith(_MANIFEST)
+            if of is not None and ((is_hidden and of <= number) or is_orphan):
+                path.unlink(missing_ok=True)
+
+    def _manifests(self, series: str) -> list[Folder]:
+        """Give the manifests of a series, the newest first."""
+        found = [
+            path
+            for path in self._folder.iterdir()
+            if path.name.startswith(f"{series}-") and path.name.endswith(_MANIFEST)
+        ]
+        return sorted(found, key=lambda path: path.name, reverse=True)
+
+    def render(self, record: Record) -> _Item | None:
+        """Give what will be written, None for a version that an earlier file of the series has."""
+        if self._versions is not None:
+            is_known = self._versions.is_known(record)
+            self._versions.note(record)
+            if is_known:
+                return None
+        return self._line(record)
+
+    def reject(self, raw: bytes, reason: str) -> None:
+        """Keep a row that is not what the vendor documents, with the reason, in a file of JSON Lines."""
+        with self._writing():
+            if self._rejects is None:
+                self._rejects = self._part(".rejects.jsonl")
+            self._rejects.write(
+                b'{"reason": %s, "row": %s}\n' % (json.dumps(reason).encode(), one_line(raw))
+            )
+
+    def finish(self, state: SyncState | None) -> Written:
+        """Complete the files, still under their temporary names, and say what they will be."""
+        with self._writing():
+            self._end()
+            files = [part.finish() for part in self._parts()]
+            rejects = self._rejects.finish() if self._rejects is not None else None
+            if self._versions is not None:
+                self._versions_file = self._part(_VERSIONS)
+                _write_versions(self._versions_file, self._versions)
+        return Written(files=files, rejects_file=rejects["path"] if rejects else None)
+
+    def commit(self, manifest: Manifest, state: SyncState | None) -> None:
+        """Make the files visible, the manifest last; files of an earlier run that are not replaced go."""
+        content: dict[str, Any] = dict(manifest)
+        if state is not None and self._versions_file is not None:
+            content |= {"state": state.as_dict(), "versions_file": self._versions_file.final.name}
+        published = [*self._parts(), *filter(None, [self._rejects, self._versions_file])]
+        with self._writing(begun=self._series is None or self._series.replaces is not None):
+            note_stem = self._stem if self._series is None else self._series.stem
+            self._note = PartFile(self._folder, f"{note_stem}{_MANIFEST}", tag=f"{self._tag}.")
+            self._note.write(json.dumps(content, indent=2).encode())
+            self._note.finish()
+            if self._series is None or self._series.replaces is not None:
+                self._publish(published)
+            else:
+                self._publish_new(self._note, published)
+        with self._writing(begun=True):
+            self._remove_replaced({str(part.final) for part in published})
+
+    def _publish(self, parts: Iterable[PartFile]) -> None:
+        for part in parts:
+            part.publish()
+        assert self._note is not None  # noqa: S101 - for the type checker: commit has just made it
+        self._note.publish()
+
+    def _publish_new(self, note: PartFile, parts: Sequence[PartFile]) -> None:
+        """Publish under a number that no other run may have taken."""
+        try:
+            if note.final.exists():
+                raise FileExistsError
+            for part in parts:
+                part.publish()
+            note.publish_new()
+        except FileExistsError:
+            for part in parts:
+                part.final.unlink(missing_ok=True)
+            raise OrdersError(
+                f"Another run exported the same orders to {self._folder} and committed first; nothing of this one was "
+                "kept. Let one run at a time write there (max_active_runs=1), then run the task again: it goes on "
+                "where the other one ended."
+            ) from None
+
+    def _remove_replaced(self, kept: set[str]) -> None:
+        """Remove what earlier tries left under the names that are this export's alone."""
+        own = self._stem if self._series is None else self._series.stem
+        for path in self._files():
+            name = path.name.removeprefix(".")
+            is_data = name.startswith((f"{own}.", f"{own}-")) and not name.endswith(_MANIFEST)
+            if (is_data and str(path) not in kept) or self._is_old_versions_file(name):
+                path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Folder]:
+        return [path for folder in self._folders() for path in folder.iterdir()]
+
+    def _is_old_versions_file(self, name: str) -> bool:
+        """Tell whether nobody will read it again; the one before the newest serves a repeated run."""
+        number = _number(name, self._series.name) if self._series and name.endswith(_VERSIONS) else None
+        return number is not None and self._series is not None and number < self._series.number - 1
+
+    def _remove_leftovers(self) -> None:
+        """Remove what an interrupted run of the same task left; one that still runs fails instead of publishing."""
+        start = f".{self._name}."
+        for path in self._files():
+            if path.name.startswith(start) and path.name.endswith(".part"):
+                log.info("Removing %s, left by an interrupted run of this task", path.name)
+                path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _writing(self, *, begun: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            state = (
+                "Some of the files may be replaced already" if begun else "The files are as they were before"
+            )
+            raise OrdersError(
+                f"Writing to {self._folder} failed: {_reason(error)}. {state}; "
+                "free space or repair the target, then run the task again."
+            ) from error
+
+    def close(self) -> None:
+        """Remove the temporary files that were not published."""
+        for part in (*self._parts(), self._rejects, self._versions_file, self._note):
+            if part is not None:
+                part.discard()
+        if self._versions is not None:
+            self._versions.close()
+
+
+class _JournalFiles:
+    """The journal of one task instance, in hidden files beside the data."""
+
+    def __init__(self, folder: Folder, name: str) -> None:
+        self._folder = folder
+        self._start = f".{name}.journal-"
+        self._count = len(self._segments())
+
+    def _segments(self) -> list[Folder]:
+        found = [path for path in self._folder.iterdir() if path.name.startswith(self._start)]
+        return sorted(found, key=lambda path: path.name)
+
+    def load(self) -> Iterator[bytes]:
+        for path in self._segments():
+            yield _read(path)
+
+    def append(self, segment: bytes) -> None:
+        self._count += 1
+        with (self._folder / f"{self._start}{self._count:06d}").open("wb") as file:
+            file.write(segment)
+
+    def clear(self) -> None:
+        for path in self._segments():
+            path.unlink(missing_ok=True)
+        self._count = 0
+
+
+def _number(name: str, series: str) -> int | None:
+    """Read the number of an export from the name of one of its files, None for another file."""
+    if not name.startswith(f"{series}-"):
+        return None
+    digits = name[len(series) + 1 : len(series) + 9]
+    return int(digits) if len(digits) == 8 and digits.isdigit() else None
+
+
+def _read(path: Folder) -> bytes:
+    with path.open("rb") as file:
+        return file.read()
+
+
+def _read_versions(path: Folder) -> Iterator[tuple[str, str]]:
+    with path.open("rb") as file, gzip.open(file) as lines:
+        for line in lines:
+            identity, version = json.loads(line)
+            yield identity, version
+
+
+def _write_versions(part: PartFile, versions: Versions) -> None:
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=4, fileobj=part, mtime=0) as file:  # type: ignore[arg-type]
+        for known in versions.recurring():
+            file.write(json.dumps(known).encode() + b"\n")
+    part.finish()
+
+
+def _is_local(path: Folder) -> bool:
+    return getattr(path, "protocol", "") in {"", "file", "local"}
+
+
+def _local_path(path: Folder) -> str:
+    return str(getattr(path, "path", path))
+
+
+def _reason(error: Exception) -> str:
+    words = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
+    return words or type(error).__name__

@@ -1,0 +1,90 @@
+"""Which version of which order a folder of files holds already, so that an overlap repeats nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime, timedelta
+
+    from airflow_provider_orders.export.record import Record
+
+__all__ = ["Versions"]
+
+_MOST_PENDING = 1000
+"""Orders whose hash is put off: most of them leave the overlap before anybody asks for it."""
+
+
+class Versions:
+    """The versions that an earlier export wrote and that may come again, and those of this export.
+
+    Memory does not grow with them: SQLite spills to a temporary file.
+
+    :param known: id and content hash of each order that the earlier export left.
+    :param overlap: how long before the watermark the next export begins; None where every order may come again.
+    """
+
+    def __init__(self, known: Iterable[tuple[str, str]] = (), *, overlap: timedelta | None = None) -> None:
+        self._overlap = overlap
+        self._newest: datetime | None = None
+        self._pending: dict[str, Record] = {}
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-2000;"
+            "CREATE TABLE known (id TEXT PRIMARY KEY, version TEXT) WITHOUT ROWID;"
+            "CREATE TABLE read (id TEXT PRIMARY KEY, version TEXT) WITHOUT ROWID"
+        )
+        self._database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?)", known)
+        self._knows_any = self._database.execute("SELECT 1 FROM known LIMIT 1").fetchone() is not None
+
+    def is_known(self, record: Record) -> bool:
+        """Tell whether the earlier export wrote this very version."""
+        if not self._knows_any:
+            return False
+        found = self._database.execute(
+            "SELECT version FROM known WHERE id = ?", (record.identity,)
+        ).fetchone()
+        return found is not None and found[0] == record.order().content_hash
+
+    def note(self, record: Record) -> None:
+        """Note an order that was read, whether it was written or not."""
+        self._pending[record.identity] = record
+        if len(self._pending) >= _MOST_PENDING:
+            self._settle()
+
+    def recurring(self) -> Iterator[tuple[str, str]]:
+        """Give id and content hash of all that may come again with the next export."""
+        self._settle()
+        yield from self._database.execute("SELECT id, version FROM read ORDER BY id")
+
+    def keep(self, versions: Iterable[tuple[str, str]]) -> None:
+        """Note versions that may come again, and that this export did not read itself; the first one of an order counts."""
+        self._database.executemany("INSERT OR IGNORE INTO read VALUES (?, ?)", versions)
+
+    def keep_known(self) -> None:
+        """Note those that the earlier export left, too, for orders that this one has not."""
+        self._database.execute("INSERT OR IGNORE INTO read SELECT id, version FROM known")
+
+    def _settle(self) -> None:
+        """Forget what has left the overlap, and take the hashes of the rest."""
+        pending = self._pending.values()
+        if self._overlap is not None:
+            times = [updated for record in pending if (updated := record.times[1]) is not None]
+            self._newest = max([*times, *filter(None, [self._newest])], default=None)
+        self._database.executemany(
+            "INSERT OR REPLACE INTO read VALUES (?, ?)",
+            [(record.identity, record.order().content_hash) for record in pending if self._recurs(record)],
+        )
+        self._pending.clear()
+
+    def _recurs(self, record: Record) -> bool:
+        updated = record.times[1]
+        if self._overlap is None or self._newest is None or updated is None:
+            return True
+        return updated >= self._newest - self._overlap
+
+    def close(self) -> None:
+        """Forget them."""
+        self._database.close()
