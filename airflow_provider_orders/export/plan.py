@@ -22,13 +22,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_orders.apis.capabilities import Granularity
-from airflow_provider_orders.apis.query import OrderQuery
 from airflow_provider_orders.errors import ConfigurationError
 from airflow_provider_orders.export.state import SyncState
 
 if TYPE_CHECKING:
     from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.apis.capabilities import Capabilities
+    from airflow_provider_orders.apis.query import OrderQuery
 
 __all__ = [
     "LOOKBACK",

@@ -22,12 +22,22 @@ class RecordReader:
     :param model: the vendor's payload model.
     :param account: whose orders they are.
     :param assumed_timezone: zone of dates without one; the vendor's own default otherwise.
+    :param for_mapping: whether the canonical order of each row will be asked for, so that it pays to read all fields
+        at once.
     """
 
-    def __init__(self, model: type[VendorOrder], *, account: str, assumed_timezone: str | None) -> None:
+    def __init__(
+        self,
+        model: type[VendorOrder],
+        *,
+        account: str,
+        assumed_timezone: str | None,
+        for_mapping: bool = False,
+    ) -> None:
         self.model = model
         self.account = account
         self.assumed_timezone = assumed_timezone
+        self.for_mapping = for_mapping
         self._entered = model.ENTERED_FIELD and TextReader(model.ENTERED_FIELD)
 
     def read(self, raw: bytes) -> Record:
@@ -35,7 +45,10 @@ class RecordReader:
 
         :raises UnexpectedPayloadError: it is not what the vendor documents.
         """
-        return Record(raw, self.model.summarise(raw), self)
+        if not self.for_mapping:
+            return Record(raw, self.model.summarise(raw), self)
+        whole = self.model.read(raw)
+        return Record(raw, whole.summary(), self, whole)
 
     def entered(self, record: Record) -> datetime | None:
         """Tell when the vendor got to know an order, None where it does not say.
@@ -54,14 +67,18 @@ class Record:
     :param raw: the order's JSON, as the vendor sent it.
     :param summary: what an export needs of every order.
     :param reader: what validated it.
+    :param whole: all its fields, where they were read.
     """
 
-    __slots__ = ("_order", "_reader", "_times", "raw", "summary")
+    __slots__ = ("_order", "_reader", "_times", "_whole", "raw", "summary")
 
-    def __init__(self, raw: bytes, summary: OrderSummary, reader: RecordReader) -> None:
+    def __init__(
+        self, raw: bytes, summary: OrderSummary, reader: RecordReader, whole: VendorOrder | None = None
+    ) -> None:
         self.raw = raw
         self.summary = summary
         self._reader = reader
+        self._whole = whole
         self._order: Order | None = None
         self._times: tuple[datetime | None, datetime | None] | None = None
 
@@ -99,9 +116,9 @@ class Record:
         :raises UnexpectedPayloadError: a date cannot be read, or an amount cannot be computed.
         """
         if self._order is None:
-            self._order = self._reader.model.read_order(
-                self.raw, account=self._reader.account, assumed_timezone=self._reader.assumed_timezone
-            )
+            reader = self._reader
+            whole = self._whole or reader.model.read(self.raw)
+            self._order = whole.to_order(account=reader.account, assumed_timezone=reader.assumed_timezone)
         return self._order
 
 

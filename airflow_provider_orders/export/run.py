@@ -185,7 +185,10 @@ class _Export:
         self._sink: Sink[Any] = sink
         self._on_reject = on_reject
         self._reader = RecordReader(
-            api.order_model, account=api.settings.account, assumed_timezone=api.settings.assumed_timezone
+            api.order_model,
+            account=api.settings.account,
+            assumed_timezone=api.settings.assumed_timezone,
+            for_mapping=sink.maps_orders,
         )
         self._has_window = bool(
             plan.kept.asked & {"updated_from", "updated_to", "created_from", "created_to"}

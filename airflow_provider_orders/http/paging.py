@@ -192,11 +192,7 @@ class PageWalk:
         self._pass = 1
         self._start_pass()
         if start is not None:
-            self._asked, self._page_size = start.number, start.page_size
-            self._total = self._previous_total = start.total
-            self._first_total = start.first_total
-            self._known_last = start.pages
-            self._done = start.is_last
+            self._go_on(start)
 
     def _start_pass(self) -> None:
         self._asked = 0
@@ -209,6 +205,13 @@ class PageWalk:
         self._stale_pages = 0
         self._done = False
         self._stopped = False
+
+    def _go_on(self, start: WalkPosition) -> None:
+        self._asked, self._page_size = start.number, start.page_size
+        self._total, self._previous_total = start.total, start.total
+        self._first_total = start.first_total
+        self._known_last = max(start.pages, start.number + 1)
+        self._done = start.is_last
 
     def next_step(self) -> PageStep | None:
         """Give the next page to ask for, None while that is not known or nothing is left."""

@@ -95,8 +95,16 @@ class VendorOrder(Payload, ABC):
         :param account: as for :meth:`to_order`; so is ``assumed_timezone``.
         :raises UnexpectedPayloadError: as for :meth:`parse` and :meth:`to_order`.
         """
+        return cls.read(raw).to_order(account=account, assumed_timezone=assumed_timezone)
+
+    @classmethod
+    def read(cls, raw: bytes) -> VendorOrder:
+        """Validate one order's JSON, and give what can be summed up and mapped in place of ``parse(raw)``.
+
+        :raises UnexpectedPayloadError: as for :meth:`parse`.
+        """
         order: VendorOrder = quick_order(cls, raw) or cls.parse(raw)
-        return order.to_order(account=account, assumed_timezone=assumed_timezone)
+        return order
 
     def summary(self) -> OrderSummary:
         """Give what an export needs of this order."""

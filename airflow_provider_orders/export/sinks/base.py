@@ -50,6 +50,9 @@ class Sink(ABC, Generic[_Item]):
     """Whether a later version of an order takes the place of an earlier one, as in a table, so that a full export
     brings the target up to date as a whole and may move the watermark."""
 
+    maps_orders: bool = False
+    """Whether it writes the canonical order of each record."""
+
     journal: JournalStore | None = None
     """Where the pages of an interrupted export can be kept for a retry; set by :meth:`open`, None where they cannot."""
 

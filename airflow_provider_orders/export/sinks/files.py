@@ -339,20 +339,23 @@ class FileSink(Sink[_Item]):
 
     def _publish_new(self, note: PartFile, parts: Sequence[PartFile]) -> None:
         """Publish under a number that no other run may have taken."""
+        if note.final.exists():
+            raise self._lost()
+        for part in parts:
+            part.publish()
         try:
-            if note.final.exists():
-                raise FileExistsError
-            for part in parts:
-                part.publish()
             note.publish_new()
         except FileExistsError:
             for part in parts:
                 part.final.unlink(missing_ok=True)
-            raise OrdersError(
-                f"Another run exported the same orders to {self._folder} and committed first; nothing of this one was "
-                "kept. Let one run at a time write there (max_active_runs=1), then run the task again: it goes on "
-                "where the other one ended."
-            ) from None
+            raise self._lost() from None
+
+    def _lost(self) -> OrdersError:
+        return OrdersError(
+            f"Another run exported the same orders to {self._folder} and committed first; nothing of this one was kept. "
+            "Let one run at a time write there (max_active_runs=1), then run the task again: it goes on where the "
+            "other one ended."
+        )
 
     def _remove_replaced(self, kept: set[str]) -> None:
         """Remove what earlier tries left under the names that are this export's alone."""
@@ -449,7 +452,7 @@ def _read_versions(path: Folder) -> Iterator[tuple[str, str]]:
 
 
 def _write_versions(part: PartFile, versions: Versions) -> None:
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=4, fileobj=part, mtime=0) as file:  # type: ignore[arg-type]
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=4, fileobj=part, mtime=0) as file:
         for known in versions.recurring():
             file.write(json.dumps(known).encode() + b"\n")
     part.finish()

@@ -53,6 +53,7 @@ class JsonLinesSink(FileSink[bytes]):
         _require_zstd(compression)
         super().__init__(folder, stem, run_key=run_key)
         self._output = output
+        self.maps_orders = output == "canonical"
         self._compression = compression
         self._orders: PartFile | None = None
         self._writer: Any = None

@@ -12,7 +12,7 @@ import sys
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import requests
@@ -24,8 +24,8 @@ from airflow_provider_orders.errors import (
     UnexpectedPayloadError,
 )
 from airflow_provider_orders.export.manifest import Manifest, WrittenFile
-from airflow_provider_orders.export.sinks.jsonl import JsonLinesSink
 from airflow_provider_orders.export.record import one_line
+from airflow_provider_orders.export.sinks.jsonl import JsonLinesSink
 from airflow_provider_orders.export.state import Scope
 from airflow_provider_orders.sandbox import Sandbox, credentials
 from tests.unit.export import child
@@ -91,6 +91,7 @@ def read_listing(sandbox: Sandbox, vendor: str) -> bytes:
 
 
 SCOPE = Scope("dipli", "account", "{}")
+NO_MANIFEST = cast("Manifest", {})
 
 
 class TestTheManifest:
@@ -495,7 +496,7 @@ class TestCrashes:
             sink.finish(None)
             shutil.rmtree(folder)
             with pytest.raises(OrdersError, match="No such file or directory"):
-                sink.commit({}, None)
+                sink.commit(NO_MANIFEST, None)
 
     def test_an_error_while_the_files_appear_says_so(self, tmp_path: Path) -> None:
         with JsonLinesSink(tmp_path, "x") as sink:
@@ -504,7 +505,7 @@ class TestCrashes:
             sink.finish(None)
             (tmp_path / "x.jsonl").mkdir()
             with pytest.raises(OrdersError, match="Some of the files may be replaced already"):
-                sink.commit({}, None)
+                sink.commit(NO_MANIFEST, None)
         assert names(tmp_path) == ["x.jsonl"]
 
 
