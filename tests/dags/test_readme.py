@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,26 +51,25 @@ def test_first_dag_has_less_than_twenty_lines() -> None:
     assert len(block("python", "@dag").splitlines()) < 20
 
 
-def test_first_dag_exports_the_orders_of_the_last_day(
+def test_first_dag_exports_all_orders_and_then_those_that_change(
     dag_runner: DagRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = block("python", "@dag").replace("/data/orders", str(tmp_path / "orders"))
     (tmp_path / "first_dag.py").write_text(code, encoding="utf-8")
     bag = read_dags(tmp_path)
     assert bag.import_errors == {}
-    now = datetime.now(UTC).replace(microsecond=0)
+    an_hour_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 
-    with Sandbox(orders=300, base_date=now) as sandbox:
+    with Sandbox(orders=300, base_date=an_hour_ago, step_s=float("inf")) as sandbox:
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)
-        run = dag_runner(bag.dags["changed_orders"])
-        updated = [datetime.fromisoformat(order["updated_at"]) for order in sandbox.payloads("genuka")]
+        first = dag_runner(bag.dags["changed_orders"])
+        sandbox.clock.advance(60)
+        sandbox.insert_orders("genuka", 5)
+        second = dag_runner(bag.dags["changed_orders"])
 
-    assert run.state == "success"
-    manifest = returned(run, "export")
-    start, end = (datetime.fromisoformat(moment) for moment in manifest["window"])
-    assert (end - start).total_seconds() == 86400
-    assert 0 < manifest["rows"] == sum(start <= moment < end for moment in updated) < 300
+    assert (first.state, second.state) == ("success", "success")
+    assert [returned(run, "export")["rows"] for run in (first, second)] == [300, 5]
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
