@@ -1,4 +1,4 @@
-# Everything here works on a machine that has Python 3.11 or later, pip and make; the rest is installed into .venv*.
+# Everything here works on a machine that has Python 3.11 or later, pip and make; the rest goes into .venv* and .services.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -10,12 +10,14 @@ export PYTHONUNBUFFERED := 1
 
 # More arguments for pytest: make test PYTEST_ARGS="-k sensor"
 PYTEST_ARGS ?=
+# And for the benchmark: make bench BENCH_ARGS=--quick
+BENCH_ARGS ?=
 SOURCES := airflow_provider_orders example_dags scripts tests
 LOCK_COMMAND = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-	--custom-compile-command "make lock" pyproject.toml --extra zstd
+	--custom-compile-command "make lock" pyproject.toml --all-extras
 airflow_of = $$($(1)/bin/python -c 'from importlib.metadata import version; print(version("apache-airflow"))')
 
-.PHONY: help demo airflow test test-matrix test-airflow31 test-lowest lint format bench lock dist clean
+.PHONY: help demo airflow services test test-matrix test-airflow31 test-lowest test-cluster lint format bench lock dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,20 +28,27 @@ demo: .venv/.ready ## Export the orders of all four vendors from the built-in sa
 airflow: .venv/.ready ## Start Airflow with the sandbox, its connections and the example DAGs
 	@.venv/bin/python scripts/run_airflow.py
 
-test: .venv/.ready ## Run the tests on the newest Airflow
+services: ## Fetch the servers that the tests need and the package index lacks
+	@scripts/fetch_debian.sh .services/mariadb mariadb-server-core
+	@scripts/fetch_debian.sh .services/redis redis-server
+
+test: .venv/.ready services ## Run the tests on the newest Airflow
 	@echo "Testing on Airflow $(call airflow_of,.venv)"
 	@.venv/bin/python -m pytest $(PYTEST_ARGS)
 
 test-matrix: test-airflow31 test ## Run the tests on Airflow 3.1 and on the newest
 
-test-airflow31: .venv-airflow31/.ready
+test-airflow31: .venv-airflow31/.ready services
 	@echo "Testing on Airflow $(call airflow_of,.venv-airflow31)"
 	@.venv-airflow31/bin/python -m pytest $(PYTEST_ARGS)
 
 # Old releases warn about newer ones around them, so that warnings are no errors here.
-test-lowest: .venv-lowest/.ready ## Run the tests with the lowest versions that pyproject.toml allows
+test-lowest: .venv-lowest/.ready services ## Run the tests with the lowest versions that pyproject.toml allows
 	@echo "Testing on Airflow $(call airflow_of,.venv-lowest) and the lowest versions of everything"
 	@.venv-lowest/bin/python -m pytest -o filterwarnings=default --disable-warnings $(PYTEST_ARGS)
+
+test-cluster: .venv-celery/.ready services ## Run a backfill on Celery, with Redis and PostgreSQL, and kill a worker
+	@CI=true .venv-celery/bin/python -m pytest tests/celery $(PYTEST_ARGS)
 
 lint: .venv/.ready ## Check style, types and which part imports which
 	@echo "ruff: style";          .venv/bin/ruff check $(wildcard $(SOURCES))
@@ -51,8 +60,8 @@ format: .venv/.ready ## Format the code and fix what ruff can fix
 	@.venv/bin/ruff check --fix $(wildcard $(SOURCES))
 	@.venv/bin/ruff format $(wildcard $(SOURCES))
 
-bench: .venv/.ready ## Compare the export with a plain requests loop
-	@.venv/bin/python -m tests.benchmarks.export
+bench: .venv-bench/.ready ## Compare the export with dlt and Airflow's HttpOperator
+	@.venv-bench/bin/python -m tests.benchmarks.export $(BENCH_ARGS)
 
 lock: .venv-lock/.ready ## Renew the lock files
 	@echo "requirements.lock: the newest Airflow, with the tools"
@@ -63,6 +72,9 @@ lock: .venv-lock/.ready ## Renew the lock files
 	@$(LOCK_COMMAND) --group lowest --resolution lowest-direct -o .venv-lock/lowest.txt
 	@$(LOCK_COMMAND) --group test --group lowest --constraint .venv-lock/lowest.txt --no-annotate \
 		--generate-hashes -o requirements-lowest.lock
+	@echo "requirements-bench.lock, requirements-celery.lock: the newest Airflow, with what we compare with, with Celery"
+	@$(LOCK_COMMAND) --group bench --constraint requirements.lock --generate-hashes -o requirements-bench.lock
+	@$(LOCK_COMMAND) --group celery --constraint requirements.lock --generate-hashes -o requirements-celery.lock
 
 dist: .venv/.ready ## Build the distribution and check its metadata
 	@rm -rf dist
@@ -70,20 +82,22 @@ dist: .venv/.ready ## Build the distribution and check its metadata
 	@.venv/bin/python -m twine check --strict dist/*
 
 clean: ## Remove everything that make has made
-	rm -rf .airflow .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
-		.venv .venv-airflow31 .venv-lock .venv-lowest bench build demo dist htmlcov
+	rm -rf .airflow .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .services \
+		.venv .venv-airflow31 .venv-bench .venv-celery .venv-lock .venv-lowest bench build demo dist htmlcov
 	find $(wildcard $(SOURCES)) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is made again when its lock changes, and its link to this checkout when the metadata changes.
 .venv/.locked: requirements.lock
 .venv-airflow31/.locked: requirements-airflow31.lock
 .venv-lowest/.locked: requirements-lowest.lock
+.venv-bench/.locked: requirements-bench.lock
+.venv-celery/.locked: requirements-celery.lock
 
-.venv/.locked .venv-airflow31/.locked .venv-lowest/.locked:
+.venv/.locked .venv-airflow31/.locked .venv-lowest/.locked .venv-bench/.locked .venv-celery/.locked:
 	@scripts/make_venv.sh $(@D) $<
 	@touch $@
 
-.venv/.ready .venv-airflow31/.ready .venv-lowest/.ready: %/.ready: %/.locked pyproject.toml
+.venv/.ready .venv-airflow31/.ready .venv-lowest/.ready .venv-bench/.ready .venv-celery/.ready: %/.ready: %/.locked pyproject.toml
 	@$(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

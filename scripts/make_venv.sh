@@ -31,7 +31,7 @@ install_with_uv() {
     if [ -n "$index" ]; then
         export UV_DEFAULT_INDEX="$index"
     fi
-    "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --require-hashes --compile-bytecode -r "$lock"
+    "$folder/bin/uv" pip install --quiet --no-deps --python "$folder/bin/python" --require-hashes --compile-bytecode -r "$lock"
 }
 
 python=$(find_python)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,7 +46,9 @@ def _isolate() -> Path:
 
 _HOME = _isolate()
 
-pytest_plugins = ["airflow_provider_orders.sandbox.pytest_plugin"]
+settings.register_profile("thorough", max_examples=10_000, deadline=None, print_blob=True)
+
+pytest_plugins = ["airflow_provider_orders.sandbox.pytest_plugin", "tests.services.fixtures"]
 
 DagRunner: TypeAlias = Callable[..., "DagRun"]
 """What the fixture ``dag_runner`` is: ``run(dag, conf=None, logical_date=None) -> DagRun``."""

@@ -5,21 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import secrets
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
 from base64 import urlsafe_b64encode
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import psutil  # type: ignore[import-untyped]
 import requests
 from cryptography.fernet import Fernet
+
+from tests.services import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,9 +29,6 @@ __all__ = ["AirflowCluster", "wait_for"]
 
 _T = TypeVar("_T")
 
-DAGS_FOLDER = Path(__file__).parent / "dags"
-
-_PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 _HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 # They serve logs on ports of their own, which nobody reads here.
 _OPTIONS = {"scheduler": ("--skip-serve-logs",), "triggerer": ("--skip-serve-logs",)}
@@ -69,6 +66,9 @@ class AirflowCluster:
     :param connections: what is added to Airflow's database, by Airflow's own command; fields by connection id.
     """
 
+    parts: ClassVar[Sequence[str]] = ("api-server", "scheduler", "dag-processor", "triggerer")
+    dags_folder: ClassVar[Path] = Path(__file__).parent / "dags"
+
     def __init__(self, home: Path, connections: Mapping[str, Mapping[str, Any]]) -> None:
         self.home = home
         self.logs = home / "logs"
@@ -76,7 +76,7 @@ class AirflowCluster:
         self._outputs = home / "outputs"
         self._preparation = self._outputs / "preparation.log"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._port = _free_port()
+        self._port = free_port()
         self._url = f"http://127.0.0.1:{self._port}"
         self._http = requests.Session()
         self._http.trust_env = False
@@ -96,7 +96,7 @@ class AirflowCluster:
             "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(32),
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS_FOLDER),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self._url}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__FERNET_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
@@ -122,7 +122,7 @@ class AirflowCluster:
         self._outputs.mkdir(parents=True)
         try:
             self._prepare()
-            for part in _PARTS:
+            for part in self.parts:
                 self.start(part)
             wait_for("a healthy Airflow", self._is_healthy, timeout_s=START_TIMEOUT_S)
         except BaseException as error:
@@ -143,10 +143,10 @@ class AirflowCluster:
         self._finish([sys.executable, str(script)], given=json.dumps(commands), output=self._preparation)
 
     def start(self, part: str) -> None:
-        """Start one of the processes: ``api-server``, ``scheduler``, ``dag-processor`` or ``triggerer``."""
+        """Start one of the processes, one of ``parts``."""
         with (self._outputs / f"{part}.log").open("ab") as output:
             self._processes[part] = subprocess.Popen(
-                [sys.executable, "-m", "airflow", part, *_OPTIONS.get(part, ())],
+                [sys.executable, "-m", "airflow", *self._arguments(part)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -154,6 +154,9 @@ class AirflowCluster:
                 cwd=self.home,
                 start_new_session=True,
             )
+
+    def _arguments(self, part: str) -> Sequence[str]:
+        return [part, *_OPTIONS.get(part, ())]
 
     def kill(self, part: str) -> None:
         """Kill one of the processes, and what it has started, without a warning."""
@@ -231,11 +234,21 @@ class AirflowCluster:
                 token = self._ask("GET", "/auth/token").json()["access_token"]
                 self._http.headers["Authorization"] = f"Bearer {token}"
             health = self.get("/monitor/health")
-            return all(health[name]["status"] == "healthy" for name in _HEALTH_NAMES.values()) and len(
-                self.get("/dags")["dags"]
-            ) == len(_dag_ids())
+            return all(
+                health[name]["status"] == "healthy"
+                for part, name in _HEALTH_NAMES.items()
+                if part in self.parts
+            ) and len(self.get("/dags")["dags"]) == len(self._dag_ids())
         except requests.RequestException:
             return False
+
+    def _dag_ids(self) -> list[str]:
+        return [
+            line
+            for file in self.dags_folder.glob("*.py")
+            for line in file.read_text().splitlines()
+            if "dag_id=" in line
+        ]
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Start a DAG run.
@@ -324,23 +337,6 @@ class AirflowCluster:
             lines = [line for line in lines if "[debug " not in line and "[http.access]" not in line]
             parts += [f"----- {file.stem}", *lines[-last:]]
         return "\n".join(parts)
-
-
-def _dag_ids() -> list[str]:
-    return [
-        line
-        for file in DAGS_FOLDER.glob("*.py")
-        for line in file.read_text().splitlines()
-        if "dag_id=" in line
-    ]
-
-
-def _free_port() -> int:
-    """Find a port outside of the range that systems hand out by themselves, so that nobody takes it meanwhile."""
-    while True:
-        port = random.randint(15000, 30000)  # noqa: S311 - no cryptography
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def _add_connection(connection: tuple[str, Mapping[str, Any]]) -> list[str]:

@@ -144,7 +144,7 @@ def test_every_dependency_has_a_lower_bound_and_no_upper_one(metadata: Message) 
         "tenacity",
     }
     assert not [line for line in required if "<" in line or "==" in line]
-    assert metadata.get_all("Provides-Extra") == ["zstd"]
+    assert metadata.get_all("Provides-Extra") == ["mysql", "parquet", "postgres", "sqlite", "zstd"]
 
 
 def test_the_source_distribution_can_build_and_test_itself(dist: Path) -> None:

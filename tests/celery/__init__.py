@@ -1,0 +1,1 @@
+"""Exports on a real Celery: ``make test-cluster`` runs them, in an environment of their own."""
