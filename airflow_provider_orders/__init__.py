@@ -11,6 +11,13 @@ __all__ = ["__version__", "get_provider_info"]
 
 _DISTRIBUTION = "airflow-provider-orders"  # Airflow refuses to start when package-name differs from it
 
+_MODULES = {
+    "operators": ("orders", "planning", "merge", "reconcile"),
+    "sensors": ("orders",),
+    "triggers": ("orders",),
+}
+_TRANSFERS = {"Common IO": "orders_to_object_storage", "Common SQL": "orders_to_sql"}
+
 __version__: str
 
 
@@ -41,18 +48,22 @@ def get_provider_info() -> dict[str, Any]:
         # One set of operators, sensors and triggers serves every API.
         **{
             kind: [
-                {"integration-name": form.name, "python-modules": [f"{__name__}.{kind}.orders"]}
+                {
+                    "integration-name": form.name,
+                    "python-modules": [f"{__name__}.{kind}.{module}" for module in modules],
+                }
                 for form in forms
             ]
-            for kind in ("operators", "sensors", "triggers")
+            for kind, modules in _MODULES.items()
         },
         "transfers": [
             {
                 "source-integration-name": form.name,
-                "target-integration-name": "Common IO",
-                "python-module": f"{__name__}.transfers.orders_to_object_storage",
+                "target-integration-name": target,
+                "python-module": f"{__name__}.transfers.{module}",
             }
             for form in forms
+            for target, module in _TRANSFERS.items()
         ],
         "connection-types": [provider_info_entry(conn_type) for conn_type in FORMS],
     }

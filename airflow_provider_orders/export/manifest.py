@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from airflow_provider_orders.models.order import MODEL_VERSION
 
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from airflow_provider_orders.export.state import SyncState
     from airflow_provider_orders.models.statuses import StatusWord
 
-__all__ = ["Manifest", "Tally", "WrittenFile"]
+__all__ = ["MOST_FILES", "Manifest", "Tally", "WrittenFile", "without_long_lists"]
 
 log = logging.getLogger(__name__)
 
 NO_CURRENCY = "unknown"
+
+MOST_FILES: Final = 31
+"""Files that a manifest lists in XCom; one on disk lists them all."""
 
 
 class WrittenFile(TypedDict):
@@ -49,10 +52,15 @@ class Manifest(TypedDict):
     :param orders_conn_id: the connection.
     :param mode: ``incremental``, ``window`` or ``full``.
     :param window: from and to in ISO form, each None where open.
+    :param by: what the window is about, ``updated`` or ``created``; None without one.
+    :param limit: the limit of orders, None without one.
+    :param scope: short name of the account and the filters; exports with the same one are about the same orders.
     :param plan: how the orders were read, in one sentence.
     :param watermark: up to when changes are in the target now, in ISO form; None where this export did not move it.
     :param uri: the folder or table written to.
-    :param files: the files with orders; empty for a database.
+    :param files: the files with orders; empty for a database, and in XCom if there are more than 31.
+    :param file_count: how many files there are.
+    :param manifest_file: where this manifest lies, None for a database.
     :param rows: orders written.
     :param bytes: bytes written into files.
     :param unchanged: orders that were read again and that the target held already in the same version: files leave
@@ -77,10 +85,15 @@ class Manifest(TypedDict):
     orders_conn_id: str
     mode: str
     window: list[str | None]
+    by: str | None
+    limit: int | None
+    scope: str
     plan: str
     watermark: str | None
     uri: str
     files: list[WrittenFile]
+    file_count: int
+    manifest_file: str | None
     rows: int
     bytes: int
     unchanged: int
@@ -145,6 +158,8 @@ class Tally:
         *,
         orders_conn_id: str,
         plan: SyncPlan,
+        limit: int | None,
+        scope: str,
         uri: str,
         written: Written,
         state: SyncState | None,
@@ -160,10 +175,15 @@ class Tally:
             orders_conn_id=orders_conn_id,
             mode=plan.mode,
             window=[_iso(moment) for moment in plan.window],
+            by=plan.by,
+            limit=limit,
+            scope=scope,
             plan=plan.words,
             watermark=_iso(state.watermark) if state else None,
             uri=uri,
             files=written.files,
+            file_count=len(written.files),
+            manifest_file=written.manifest_file,
             rows=self.rows,
             bytes=sum(file["bytes"] for file in written.files),
             unchanged=self.unchanged + written.unchanged,
@@ -181,6 +201,12 @@ class Tally:
             started_at=self.started_at.isoformat(),
             finished_at=finished_at.isoformat(),
         )
+
+
+def without_long_lists(manifest: Manifest) -> Manifest:
+    """Give a manifest as XCom carries it: a few kilobytes, however many files there are."""
+    few = manifest["file_count"] <= MOST_FILES
+    return {**manifest, "files": manifest["files"] if few else [], "drift": manifest["drift"][:MOST_FILES]}
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -22,13 +22,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_orders.apis.capabilities import Granularity
-from airflow_provider_orders.errors import ConfigurationError
+from airflow_provider_orders.errors import ConfigurationError, UnexpectedPayloadError
 from airflow_provider_orders.export.state import SyncState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.apis.capabilities import Capabilities
+    from airflow_provider_orders.apis.listing import Row
     from airflow_provider_orders.apis.query import OrderQuery
+    from airflow_provider_orders.export.record import RecordReader
+    from airflow_provider_orders.http.paging import PastTest
 
 __all__ = [
     "LOOKBACK",
@@ -40,6 +45,7 @@ __all__ = [
     "make_plan",
     "mode_of",
     "overlap_of",
+    "past_test",
 ]
 
 log = logging.getLogger(__name__)
@@ -72,12 +78,27 @@ class Horizon:
         return self.newest_id is None or int(order_id) <= self.newest_id
 
 
+def past_test(horizon: Horizon | None, reader: RecordReader) -> PastTest | None:
+    """Give what tells of a page whether the walk ends with it, None without a horizon."""
+    if horizon is None:
+        return None
+
+    def is_past(rows: Sequence[Row]) -> bool:
+        try:
+            return all(horizon.is_past(row.id, reader.read(row.raw).entered) for row in rows)
+        except UnexpectedPayloadError:
+            return False  # a row that cannot be read cannot be placed
+
+    return is_past
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyncPlan:
     """How one export reads.
 
     :param mode: ``incremental``, ``window`` or ``full``.
     :param window: the window wanted, from and to, each None where open.
+    :param by: what the window is about, ``updated`` or ``created``; None without one.
     :param asked: the query that the vendor answers.
     :param kept: the query whose window each order is held against, because the vendor's may be wider.
     :param horizon: how far back to read from the newest order; None to read the listing as it comes.
@@ -90,6 +111,7 @@ class SyncPlan:
 
     mode: str
     window: tuple[datetime | None, datetime | None]
+    by: str | None
     asked: OrderQuery
     kept: OrderQuery
     horizon: Horizon | None = None
@@ -216,6 +238,7 @@ def make_plan(
         plan = SyncPlan(
             mode="full",
             window=(None, None),
+            by=None,
             asked=query,
             kept=query,
             started_at=now,
@@ -268,6 +291,7 @@ def _incremental(
         return SyncPlan(
             mode="incremental",
             window=(start, now),
+            by="updated",
             asked=asked,
             # Of two workers, the clock of the one that comes later may be behind.
             kept=replace(query, updated_from=start, updated_to=now if start is None else max(now, start)),
@@ -297,6 +321,7 @@ def _incremental(
     return SyncPlan(
         mode="incremental",
         window=(horizon.entered if horizon else None, now),
+        by="created" if horizon else None,
         asked=query,
         kept=query,
         horizon=horizon,
@@ -325,6 +350,7 @@ def _changed_between(
     return SyncPlan(
         mode="window",
         window=(start, end),
+        by="updated",
         asked=asked,
         kept=query,
         started_at=now,
@@ -350,10 +376,13 @@ def _created_between(
     elif capabilities.created_filter is Granularity.DAY:
         asked = replace(query, created_from=_before(start, _DAY), created_to=None)
         if end is None or end > now - _LONGEST_DAY:
-            gaps = (f"orders of a day that was not over yet, as {api.title} may date an order with the day alone",)
+            gaps = (
+                f"orders of a day that was not over yet, as {api.title} may date an order with the day alone",
+            )
     return SyncPlan(
         mode="window",
         window=(start, end),
+        by="created",
         asked=asked,
         kept=query,
         horizon=horizon,
@@ -367,7 +396,10 @@ def _deletion_gaps(api: OrderApi[Any], capabilities: Capabilities) -> tuple[str,
     deleted = f"orders deleted at {api.title}"
     if capabilities.shows_deleted:
         deleted = f"orders deleted for good at {api.title}; those it marks as deleted are read"
-    return (deleted, "orders that move to a page read before, as another one is deleted while the pages are read")
+    return (
+        deleted,
+        "orders that move to a page read before, as another one is deleted while the pages are read",
+    )
 
 
 def _before(moment: datetime | None, overlap: timedelta) -> datetime | None:

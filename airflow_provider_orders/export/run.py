@@ -16,11 +16,11 @@ from airflow_provider_orders.export.manifest import Manifest, Tally
 from airflow_provider_orders.export.plan import (
     LOOKBACK,
     SWEEP_DAYS,
-    Horizon,
     SyncPlan,
     check_plan,
     make_plan,
     overlap_of,
+    past_test,
 )
 from airflow_provider_orders.export.record import Record, RecordReader
 from airflow_provider_orders.export.state import Scope
@@ -28,10 +28,9 @@ from airflow_provider_orders.export.state import Scope
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from airflow_provider_orders.apis.listing import Row
     from airflow_provider_orders.apis.query import OrderQuery
     from airflow_provider_orders.export.sinks.base import Sink
-    from airflow_provider_orders.http.paging import PastTest, RowPage
+    from airflow_provider_orders.http.paging import RowPage
     from airflow_provider_orders.http.sync import SyncClient
 
 __all__ = ["ON_REJECT", "check_choice", "export_orders"]
@@ -149,6 +148,8 @@ def export_orders(
     manifest = export.tally.manifest(
         orders_conn_id=api.settings.conn_id,
         plan=plan,
+        limit=limit,
+        scope=Scope.of(api, query).key,
         uri=sink.uri,
         written=written,
         state=next_state,
@@ -215,7 +216,7 @@ class _Export:
             )
         pages = self._client.iter_pages(
             plan.asked,
-            is_past=self._past_test(plan.horizon),
+            is_past=past_test(plan.horizon, self._reader),
             start=left.position if left else None,
             seen=seen,
         )
@@ -275,18 +276,6 @@ class _Export:
                 self.newest_change = changed
         elif record.identity.isdigit():
             self.newest_id = max(int(record.identity), self.newest_id or 0)
-
-    def _past_test(self, horizon: Horizon | None) -> PastTest | None:
-        if horizon is None:
-            return None
-
-        def is_past(rows: Sequence[Row]) -> bool:
-            try:
-                return all(horizon.is_past(row.id, self._reader.read(row.raw).entered) for row in rows)
-            except UnexpectedPayloadError:
-                return False  # a row that cannot be read cannot be placed
-
-        return is_past
 
 
 class _Progress:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Versions"]
 
+Recurring = tuple[str, str, int]
+"""Id and content hash of an order, and whether the last export did not read it."""
+
 _MOST_PENDING = 1000
 """Orders whose hash is put off: most of them leave the overlap before anybody asks for it."""
 
@@ -22,21 +25,21 @@ class Versions:
 
     Memory does not grow with them: SQLite spills to a temporary file.
 
-    :param known: id and content hash of each order that the earlier export left.
+    :param known: what :meth:`recurring` gave at the end of the earlier export.
     :param overlap: how long before the watermark the next export begins; None where every order may come again.
     """
 
-    def __init__(self, known: Iterable[tuple[str, str]] = (), *, overlap: timedelta | None = None) -> None:
+    def __init__(self, known: Iterable[Recurring] = (), *, overlap: timedelta | None = None) -> None:
         self._overlap = overlap
         self._newest: datetime | None = None
         self._pending: dict[str, Record] = {}
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.executescript(
             "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-2000;"
-            "CREATE TABLE known (id TEXT PRIMARY KEY, version TEXT) WITHOUT ROWID;"
+            "CREATE TABLE known (id TEXT PRIMARY KEY, version TEXT, missed INTEGER) WITHOUT ROWID;"
             "CREATE TABLE read (id TEXT PRIMARY KEY, version TEXT) WITHOUT ROWID"
         )
-        self._database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?)", known)
+        self._database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", known)
         self._knows_any = self._database.execute("SELECT 1 FROM known LIMIT 1").fetchone() is not None
 
     def is_known(self, record: Record) -> bool:
@@ -54,10 +57,16 @@ class Versions:
         if len(self._pending) >= _MOST_PENDING:
             self._settle()
 
-    def recurring(self) -> Iterator[tuple[str, str]]:
-        """Give id and content hash of all that may come again with the next export."""
+    def recurring(self) -> Iterator[Recurring]:
+        """Give all that may come again with the next export.
+
+        One that was not read this time may have moved to another page meanwhile: it is remembered once more.
+        """
         self._settle()
-        yield from self._database.execute("SELECT id, version FROM read ORDER BY id")
+        yield from self._database.execute(
+            "SELECT id, version, 0 FROM read UNION ALL "
+            "SELECT id, version, 1 FROM known WHERE NOT missed AND id NOT IN (SELECT id FROM read) ORDER BY id"
+        )
 
     def keep(self, versions: Iterable[tuple[str, str]]) -> None:
         """Note versions that may come again, and that this export did not read itself; the first one of an order counts."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from abc import abstractmethod
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_orders.errors import ConfigurationError
 from airflow_provider_orders.hooks.orders import OrdersHook
 from airflow_provider_orders.operators.base import BaseOrdersOperator
+from airflow_provider_orders.operators.targets import run_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_orders.apis.query import OrderQuery
     from airflow_provider_orders.export.sinks.base import Sink
 
-__all__ = ["BaseOrdersTransfer", "digest", "run_key"]
+__all__ = ["BaseOrdersTransfer"]
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ class BaseOrdersTransfer(BaseOrdersOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the orders."""
         from airflow_provider_orders.apis.query import whole_number
+        from airflow_provider_orders.export.manifest import without_long_lists
         from airflow_provider_orders.export.plan import check_plan
         from airflow_provider_orders.export.run import export_orders
 
@@ -108,7 +109,7 @@ class BaseOrdersTransfer(BaseOrdersOperator):
         )  # fmt: skip
         for gap in manifest["can_miss"]:
             log.info("It can miss: %s", gap)
-        return dict(manifest)
+        return dict(without_long_lists(manifest))
 
     def mode_and_query(self, context: Context) -> tuple[str | None, OrderQuery]:
         """Give the mode and the filters, with the run's window where one is wanted and none is given.
@@ -123,17 +124,6 @@ class BaseOrdersTransfer(BaseOrdersOperator):
         if mode == "window" and not query.asked & _WINDOW:
             query = _in_window_of_run(query, context)
         return mode, query
-
-
-def run_key(context: Context) -> str:
-    """Name the task instance: the same for each try of it, another for every other."""
-    ti = context["ti"]
-    return "\n".join((ti.dag_id, ti.task_id, ti.run_id, str(ti.map_index)))
-
-
-def digest(key: str) -> str:
-    """Shorten a task instance's name to eight digits."""
-    return hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
 def _in_window_of_run(query: OrderQuery, context: Context) -> OrderQuery:

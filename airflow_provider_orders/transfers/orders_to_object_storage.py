@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import re
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import ObjectStoragePath
-
 from airflow_provider_orders.errors import ConfigurationError
-from airflow_provider_orders.transfers.base import BaseOrdersTransfer, digest, run_key
+from airflow_provider_orders.operators.targets import folder, run_key
+from airflow_provider_orders.transfers.base import BaseOrdersTransfer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import PurePath
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_orders.export.sinks.base import Sink
 
@@ -103,7 +102,7 @@ class OrdersToObjectStorageOperator(BaseOrdersTransfer):
             from airflow_provider_orders.export.sinks.parquet import ParquetSink
 
             return ParquetSink(
-                _folder(self.path),
+                folder(self.path),
                 _file_stem(vendor, context),
                 compression=self.compression or None,
                 partition_by=self.partition_by or None,
@@ -115,7 +114,7 @@ class OrdersToObjectStorageOperator(BaseOrdersTransfer):
                 field="partition_by",
             )
         return JsonLinesSink(
-            _folder(self.path),
+            folder(self.path),
             _file_stem(vendor, context),
             output=self.order_output,
             compression=self.compression or None,
@@ -123,27 +122,8 @@ class OrdersToObjectStorageOperator(BaseOrdersTransfer):
         )
 
 
-def _folder(path: object) -> ObjectStoragePath:
-    if path is None or path == "":
-        path = os.path.join(os.environ.get("AIRFLOW_HOME") or "~/airflow", "orders")  # noqa: PTH118 - a text is needed
-    if isinstance(path, ObjectStoragePath):
-        return path
-    if isinstance(path, PurePath):
-        path = str(path)
-    if not isinstance(path, str):
-        raise ConfigurationError(
-            "path must be a folder: a local path, or the URL of a storage.", field="path"
-        )
-    if "://" not in path:
-        path = f"file://{os.path.abspath(os.path.expanduser(path))}"  # noqa: PTH100, PTH111 - a text is needed
-    try:
-        return ObjectStoragePath(path)
-    except (ValueError, ImportError) as error:
-        raise ConfigurationError(f"path is no storage that can be reached: {error}.", field="path") from error
-
-
 def _file_stem(vendor: str, context: Context) -> str:
     """Name the files after the task instance: the same for each try of it, another for every other."""
     ti = context["ti"]
     readable = re.sub(r"[^A-Za-z0-9]+", "-", f"{vendor}-{ti.task_id}-{ti.run_id}").strip("-")
-    return f"{readable[:120]}-{digest(run_key(context))}"
+    return f"{readable[:120]}-{hashlib.sha256(run_key(context).encode()).hexdigest()[:8]}"

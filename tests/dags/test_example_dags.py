@@ -19,6 +19,8 @@ FORMS = {
     "example_export_orders": {"connections", "path", "output", "compression"},
     "example_popsell_ambassadors": {"orders_conn_id", "limit", "skip", "path"},
     "example_wait_for_delivery": {"orders_conn_id", "order_ids", "timeout_minutes"},
+    "example_backfill_year": {"orders_conn_id", "year", "timezone", "path"},
+    "example_reconcile_orders": {"orders_conn_id", "year", "depth", "repair", "path"},
 }
 
 
@@ -57,6 +59,8 @@ def test_runs_by_hand_from_a_form_that_explains_itself(examples: Any, dag_id: st
         ("example_popsell_ambassadors", "limit", 1025),
         ("example_wait_for_delivery", "order_ids", []),
         ("example_wait_for_delivery", "timeout_minutes", 0),
+        ("example_backfill_year", "year", 25),
+        ("example_reconcile_orders", "depth", "ids"),
     ],
 )
 def test_form_refuses(examples: Any, dag_id: str, name: str, value: object) -> None:
@@ -130,6 +134,41 @@ def test_wait_for_a_cancelled_order_fails_by_its_name(
     assert run.state == "failed"
     output = capfd.readouterr()
     assert "order 111111 is cancelled" in output.out + output.err
+
+
+def test_backfill_year(examples: Any, dag_runner: DagRunner, orders_sandbox: Sandbox, tmp_path: Path) -> None:
+    run = dag_runner(
+        examples.dags["example_backfill_year"],
+        conf={"orders_conn_id": "dipli_default", "year": 2025, "path": str(tmp_path)},
+    )
+
+    assert run.state == "success"
+    merged = returned(run, "merge")
+    assert (merged["parts"], merged["rows"]) == (12, len(orders_sandbox.payloads("dipli")))
+    assert merged["window"] == ["2024-12-31T23:00:00+00:00", "2025-12-31T23:00:00+00:00"]
+    assert merged["watermark"] == merged["window"][1]
+
+
+def test_reconcile_and_repair(
+    examples: Any, dag_runner: DagRunner, orders_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    conf = {"orders_conn_id": "genuka_default", "year": 2025, "path": str(tmp_path)}
+    dag = examples.dags["example_reconcile_orders"]
+    dag_runner(
+        examples.dags["example_export_orders"],
+        conf={"connections": ["genuka_default"], "path": str(tmp_path)},
+    )
+    (file,) = tmp_path.glob("*.jsonl")
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[2:]))
+
+    first = returned(dag_runner(dag, conf=conf), "reconcile")
+    second = dag_runner(dag, conf={**conf, "repair": False})
+
+    assert first["missing"]["count"] == 2
+    assert len(first["windows_to_repair"]) == 1
+    assert second.state == "success"
+    assert returned(second, "reconcile")["is_equal"]
+    assert returned(second, "reconcile")["checked"]["source"] == len(orders_sandbox.payloads("genuka"))
 
 
 def test_missing_connection_is_named(

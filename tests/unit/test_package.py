@@ -36,9 +36,13 @@ HEAVY = [
 
 LIGHT_MODULES = [
     "hooks.orders",
+    "operators.merge",
     "operators.orders",
+    "operators.planning",
+    "operators.reconcile",
     "sensors.orders",
     "transfers.orders_to_object_storage",
+    "transfers.orders_to_sql",
     "triggers.orders",
 ]
 """Modules that DAG files import, or that Airflow imports to read a DAG."""

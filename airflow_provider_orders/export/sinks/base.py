@@ -26,12 +26,14 @@ class Written:
     """What a sink holds ready to be committed.
 
     :param files: the files, as they will be called; empty for a database.
+    :param manifest_file: where the manifest will lie, None for a database.
     :param rejects_file: path of the file with the rejected rows, None without any.
     :param unchanged: orders that the target held already in the same version.
     :param deleted: orders of the target that the source no longer has, and that are marked as deleted.
     """
 
     files: list[WrittenFile] = field(default_factory=list)
+    manifest_file: str | None = None
     rejects_file: str | None = None
     unchanged: int = 0
     deleted: int = 0

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_orders.export.manifest import Manifest
     from airflow_provider_orders.export.record import Record
     from airflow_provider_orders.export.state import Scope
+    from airflow_provider_orders.export.versions import Recurring
 
 __all__ = ["FileSink", "Folder", "PartFile"]
 
@@ -298,9 +299,7 @@ class FileSink(Sink[_Item]):
         with self._writing():
             if self._rejects is None:
                 self._rejects = self._part(".rejects.jsonl")
-            self._rejects.write(
-                b'{"reason": %s, "row": %s}\n' % (json.dumps(reason).encode(), one_line(raw))
-            )
+            self._rejects.write(b'{"reason": %s, "row": %s}\n' % (json.dumps(reason).encode(), one_line(raw)))
 
     def finish(self, state: SyncState | None) -> Written:
         """Complete the files, still under their temporary names, and say what they will be."""
@@ -311,7 +310,15 @@ class FileSink(Sink[_Item]):
             if self._versions is not None:
                 self._versions_file = self._part(_VERSIONS)
                 _write_versions(self._versions_file, self._versions)
-        return Written(files=files, rejects_file=rejects["path"] if rejects else None)
+        return Written(
+            files=files,
+            manifest_file=str(self._folder / self._note_name),
+            rejects_file=rejects["path"] if rejects else None,
+        )
+
+    @property
+    def _note_name(self) -> str:
+        return f"{self._stem if self._series is None else self._series.stem}{_MANIFEST}"
 
     def commit(self, manifest: Manifest, state: SyncState | None) -> None:
         """Make the files visible, the manifest last; files of an earlier run that are not replaced go."""
@@ -320,8 +327,7 @@ class FileSink(Sink[_Item]):
             content |= {"state": state.as_dict(), "versions_file": self._versions_file.final.name}
         published = [*self._parts(), *filter(None, [self._rejects, self._versions_file])]
         with self._writing(begun=self._series is None or self._series.replaces is not None):
-            note_stem = self._stem if self._series is None else self._series.stem
-            self._note = PartFile(self._folder, f"{note_stem}{_MANIFEST}", tag=f"{self._tag}.")
+            self._note = PartFile(self._folder, self._note_name, tag=f"{self._tag}.")
             self._note.write(json.dumps(content, indent=2).encode())
             self._note.finish()
             if self._series is None or self._series.replaces is not None:
@@ -444,11 +450,11 @@ def _read(path: Folder) -> bytes:
         return file.read()
 
 
-def _read_versions(path: Folder) -> Iterator[tuple[str, str]]:
+def _read_versions(path: Folder) -> Iterator[Recurring]:
     with path.open("rb") as file, gzip.open(file) as lines:
         for line in lines:
-            identity, version = json.loads(line)
-            yield identity, version
+            identity, version, missed = json.loads(line)
+            yield identity, version, missed
 
 
 def _write_versions(part: PartFile, versions: Versions) -> None:

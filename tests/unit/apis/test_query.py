@@ -55,6 +55,11 @@ class TestReading:
         assert caught.value.field == name
         assert name in str(caught.value)
 
+    def test_a_moment_of_a_text_keeps_its_zone_in_sums(self) -> None:
+        moment = OrderQuery.of(created_from="2026-01-31T00:00:00Z").created_from
+        assert moment is not None
+        assert moment - timedelta(days=1) == datetime(2026, 1, 30, tzinfo=UTC)
+
 
 class TestWindow:
     def test_it_is_half_open(self) -> None:

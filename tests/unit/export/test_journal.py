@@ -8,22 +8,27 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy
 
 from airflow_provider_orders.apis.query import OrderQuery
 from airflow_provider_orders.errors import OrdersError, UnexpectedPayloadError
 from airflow_provider_orders.export import journal
 from airflow_provider_orders.export.run import export_orders
 from airflow_provider_orders.export.sinks.jsonl import JsonLinesSink
+from airflow_provider_orders.export.sinks.sql import SqlSink
 from airflow_provider_orders.http.sync import SyncClient
 from airflow_provider_orders.sandbox import Sandbox
 from tests.unit.clients import FAST, VENDORS, make_api
 from tests.unit.export.exports import names, orders
+from tests.unit.export.sql_targets import UrlDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from airflow_provider_orders.export.manifest import Manifest
+    from airflow_provider_orders.export.sinks.base import Sink
+    from tests.services import Database
 
 PAGES = 23
 ID_FIELDS = {"popsell": "id_order", "dipli": "id", "valomnia": "id", "genuka": "id"}
@@ -54,9 +59,13 @@ class Tries:
         self.vendor = vendor
         self.folder = folder
 
+    def sink(self) -> Sink[Any]:
+        """Give the target."""
+        return JsonLinesSink(self.folder, "orders", run_key="task")
+
     def run(self, *, fails_after: int | None = None, **arguments: Any) -> Manifest:
         """Try once; ``fails_after`` so many pages."""
-        sink = JsonLinesSink(self.folder, "orders", run_key="task")
+        sink = self.sink()
         write, pages = sink.write, 0
 
         def counted(items: Sequence[bytes]) -> None:
@@ -122,7 +131,7 @@ def test_gives_the_same_manifest_as_one_go(tries: Tries, tmp_path: Path) -> None
     tries.folder = tmp_path / "other"
     straight = tries.run()
     assert tries.ids(resumed) == tries.ids(straight)
-    timed = {"uri", "files", "requests", "seconds", "started_at", "finished_at"}
+    timed = {"uri", "files", "manifest_file", "requests", "seconds", "started_at", "finished_at"}
     assert {name: value for name, value in resumed.items() if name not in timed} == {
         name: value for name, value in straight.items() if name not in timed
     }
@@ -224,3 +233,48 @@ def test_a_full_disk_keeps_the_pages(tries: Tries, monkeypatch: pytest.MonkeyPat
     assert manifest["requests"] <= 4  # all pages were kept: a login, and one to look
     (note,) = tries.folder.glob("*.manifest.json")
     assert json.loads(note.read_bytes())["rows"] == 230
+
+
+class TestADatabase:
+    class Tries(Tries):
+        """Tries to export into a table."""
+
+        url = ""
+
+        def sink(self) -> Sink[Any]:
+            return SqlSink(UrlDatabase(self.url), run_key="task")
+
+        def ask(self, words: str) -> list[Any]:
+            """Ask the database."""
+            engine = sqlalchemy.create_engine(self.url)
+            try:
+                with engine.connect() as connection:
+                    return [row[0] for row in connection.execute(sqlalchemy.text(words))]
+            finally:
+                engine.dispose()
+
+    @pytest.fixture
+    def tries(self, orders_sandbox: Sandbox, tmp_path: Path, any_database: Database) -> TestADatabase.Tries:
+        tries = self.Tries(orders_sandbox, "genuka", tmp_path)
+        tries.url = any_database.url
+        return tries
+
+    @pytest.mark.parametrize("mode", ["full", "incremental"])
+    def test_goes_on_behind_the_last_page_kept(self, tries: TestADatabase.Tries, mode: str) -> None:
+        tries.interrupt(after=18, mode=mode)
+        assert tries.ask("SELECT count(*) FROM orders_journal") != [0]
+        assert tries.ask("SELECT count(*) FROM orders") == [0]
+        manifest = tries.run(mode=mode)
+        truth = {order["id"] for order in tries.sandbox.payloads("genuka")}
+        assert set(tries.ask("SELECT id FROM orders")) == truth
+        assert manifest["rows"] == len(truth)
+        assert manifest["requests"] < PAGES - 5
+        assert tries.ask("SELECT count(*) FROM orders_journal") == [0]
+
+    def test_leaves_the_journal_of_another_task_alone(self, tries: TestADatabase.Tries) -> None:
+        tries.interrupt(after=18)
+        kept = tries.ask("SELECT number FROM orders_journal")
+        other = SqlSink(UrlDatabase(tries.url), run_key="another task")
+        with SyncClient(make_api(tries.sandbox, "genuka"), policy=FAST) as client, other:
+            export_orders(client, OrderQuery(), other, run_key="another task")
+        assert tries.ask("SELECT number FROM orders_journal") == kept

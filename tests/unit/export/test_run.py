@@ -99,7 +99,8 @@ class TestTheManifest:
         assert set(Manifest.__annotations__) == {
             "model_version", "source", "orders_conn_id", "mode", "window", "uri", "files", "rows", "bytes", "rejected",
             "rejects_file", "statuses", "totals", "source_total", "can_miss", "requests", "seconds", "started_at",
-            "finished_at", "plan", "watermark", "unchanged", "deleted", "drift", "fingerprint",
+            "finished_at", "plan", "watermark", "unchanged", "deleted", "drift", "fingerprint", "by",
+            "limit", "scope", "file_count", "manifest_file",
         }  # fmt: skip
         assert set(WrittenFile.__annotations__) == {"path", "rows", "bytes", "sha256"}
 

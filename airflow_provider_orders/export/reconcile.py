@@ -1,0 +1,614 @@
+"""Compares what a vendor has with what was written: by counts alone, or order by order.
+
+Orders that were placed or changed after the export are no difference: they are counted apart, as ``changed_since``. Memory
+does not grow with the orders: what was written lies in a temporary file of SQLite while the vendor's pages pass.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from bisect import bisect_right
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from airflow_provider_orders.errors import ConfigurationError, UnexpectedPayloadError
+from airflow_provider_orders.export.manifest import NO_CURRENCY
+from airflow_provider_orders.export.plan import check_plan, make_plan, mode_of, past_test
+from airflow_provider_orders.export.record import RecordReader
+from airflow_provider_orders.export.windows import Window, window_kwargs
+from airflow_provider_orders.export.written import Coverage, Export, read_moment
+from airflow_provider_orders.models.money import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from airflow_provider_orders.apis.base import OrderApi
+    from airflow_provider_orders.apis.listing import Listing
+    from airflow_provider_orders.apis.query import OrderQuery
+    from airflow_provider_orders.export.plan import SyncPlan
+    from airflow_provider_orders.export.record import Record
+    from airflow_provider_orders.export.written import Target, WrittenOrder
+    from airflow_provider_orders.http.messages import Exchange
+    from airflow_provider_orders.http.sync import SyncClient
+    from airflow_provider_orders.models.order import Order
+
+    Covers = Callable[[datetime | None, datetime | None], bool]
+
+__all__ = [
+    "DEPTHS",
+    "MOST_IDS",
+    "Counted",
+    "Difference",
+    "Reconciliation",
+    "check_windows",
+    "compare_orders",
+    "compare_totals",
+    "count_manifests",
+    "count_target",
+]
+
+log = logging.getLogger(__name__)
+
+DEPTHS: Final = ("totals", "orders")
+
+MOST_IDS: Final = 100
+"""Ids that a report names, and windows: XCom carries it."""
+
+_BATCH: Final = 1000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Difference(TypedDict):
+    """Orders that differ in one way.
+
+    :param count: how many.
+    :param ids: the first hundred of them; none where only counts were compared.
+    """
+
+    count: int
+    ids: list[str]
+
+
+class Reconciliation(TypedDict):
+    """What a reconciliation has found.
+
+    :param source: the vendor.
+    :param orders_conn_id: the connection.
+    :param depth: ``totals`` or ``orders``.
+    :param by: what the windows are about, ``created`` or ``updated``.
+    :param window: from and to in ISO form, each None where open.
+    :param uri: the folder or table compared with.
+    :param checked: how many orders the ``source`` has in the window, and how many were ``written``.
+    :param missing: in the source, not in the target.
+    :param extra: in the target, no longer in the source, and not marked as deleted.
+    :param changed: in both, with another amount or another content.
+    :param changed_since: placed or changed after the exports; no difference.
+    :param unreadable: rows of the source that are not what the vendor documents, and were not compared.
+    :param totals: per currency, the sum of the orders' totals in the ``source`` and as ``written``, as text; empty where
+        only counts were compared.
+    :param windows: the first hundred windows that differ, with their counts.
+    :param windows_to_repair: windows with missing or changed orders, as arguments for a mapped export; at most a hundred,
+        adjoining ones as one where there are more.
+    :param is_equal: whether nothing is missing, extra or changed.
+    :param can_miss: in words, what this comparison cannot see.
+    :param requests: requests sent.
+    :param seconds: how long it took.
+    :param started_at: when it started, ISO in UTC.
+    :param finished_at: when it finished.
+    """
+
+    source: str
+    orders_conn_id: str
+    depth: str
+    by: str
+    window: list[str | None]
+    uri: str
+    checked: dict[str, int]
+    missing: Difference
+    extra: Difference
+    changed: Difference
+    changed_since: Difference
+    unreadable: int
+    totals: dict[str, dict[str, str]]
+    windows: list[dict[str, Any]]
+    windows_to_repair: list[dict[str, str]]
+    is_equal: bool
+    can_miss: list[str]
+    requests: int
+    seconds: float
+    started_at: str
+    finished_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A window, and how many of its orders were written.
+
+    :param rejected: rows that were kept apart, because they are not what the vendor documents.
+    """
+
+    window: Window
+    written: int
+    rejected: int = 0
+
+
+def check_windows(api: OrderApi[Any], query: OrderQuery, windows: Sequence[Window], *, by: str) -> None:
+    """Refuse what cannot be compared, before anything is sent.
+
+    :raises ConfigurationError: the windows overlap, or the vendor's orders do not tell in which one they lie.
+    """
+    if by == "updated" and api.order_model.WINDOW_FIELDS[1] is None and windows != [(None, None)]:
+        raise ConfigurationError(
+            f"{api.title}'s orders do not say when they changed, so that windows of updates cannot be compared; give "
+            "created_from and created_to.",
+            field="updated_from",
+        )
+    for (_, end), (start, _) in pairwise(windows):
+        if end is None or start is None or start < end:
+            raise ConfigurationError("The windows overlap, or are not in order.", field="manifests")
+    check_plan(api, _between(query, by, windows))
+
+
+def count_manifests(
+    manifests: Iterable[Mapping[str, Any]], orders_conn_id: str
+) -> tuple[list[Counted], Covers]:
+    """Read from manifests what was written, and tell of a change whether it should be in it.
+
+    :raises ConfigurationError: they are of another connection, or of exports that cannot be counted again.
+    """
+    found = sorted(
+        manifests,
+        key=lambda manifest: read_moment(manifest["window"][0]) or datetime.min.replace(tzinfo=UTC),
+    )
+    for manifest in found:
+        if manifest["orders_conn_id"] != orders_conn_id:
+            raise ConfigurationError(
+                f"A manifest is of {manifest['orders_conn_id']}, not of {orders_conn_id}.", field="manifests"
+            )
+        if manifest["mode"] == "incremental":
+            raise ConfigurationError(
+                "What an incremental export has read cannot be counted again; compare with the folder or the table.",
+                field="manifests",
+            )
+    exports = [Export.of("", manifest) for manifest in found]
+
+    counted = [
+        Counted((export.start, export.end), manifest["rows"], manifest["rejected"])
+        for export, manifest in zip(exports, found, strict=True)
+    ]
+    return counted, Coverage(exports)
+
+
+def count_target(target: Target, windows: Sequence[Window], *, by: str, api: OrderApi[Any]) -> list[Counted]:
+    """Count the orders of a target, each once, whatever versions of it there are."""
+    with closing(_Ledger(by)) as ledger:
+        ledger.load(target.orders())
+        # Where the vendor lists deleted orders, too, they are part of its count.
+        return [
+            Counted(window, ledger.count(window, number == 0, with_deleted=api.capabilities.shows_deleted))
+            for number, window in enumerate(windows)
+        ]
+
+
+def compare_totals(
+    client: SyncClient, query: OrderQuery, counted: Sequence[Counted], *, by: str, uri: str, covers: Covers
+) -> Reconciliation:
+    """Compare the vendor's own count of each window with what was written.
+
+    It costs one small request a window where the vendor filters exactly; where the counts differ, or the vendor filters
+    roughly, the orders are read to count them.
+
+    :param client: the client.
+    :param query: the filters, without a window.
+    :param counted: the windows in order, and what was written.
+    :param by: what the windows are about.
+    :param uri: what is compared with.
+    :param covers: whether a change should be in what was written.
+    """
+    report = _Report(client, "totals", by, [each.window for each in counted], uri)
+    counts: list[int | None] = []
+    if _is_exact(client.api, _between(query, by, report.windows[:1])):
+        for each in counted:
+            own = _between(query, by, [each.window])
+            total = _count(client, own)
+            counts.append(each.written if total == each.written + each.rejected else None)
+    unsure = [number for number in range(len(counted)) if not counts or counts[number] is None]
+    read = report.count(query, unsure, covers, at_once=not counts)
+    for number, each in enumerate(counted):
+        source = read.get(number, each.written)
+        report.source[number], report.written[number] = source, each.written
+        for kind, count in (("missing", source - each.written), ("extra", each.written - source)):
+            if count > 0:
+                report.add(kind, number, count)
+    gaps = ["changed orders, and missing ones where as many are extra; depth='orders' sees them"]
+    if by == "updated":
+        gaps.append("orders that changed since the export lie in a later window, and count as extra")
+    return report.sum_up(gaps)
+
+
+def compare_orders(
+    client: SyncClient, query: OrderQuery, target: Target, windows: Sequence[Window], *, by: str
+) -> Reconciliation:
+    """Compare ids, amounts and content of the orders.
+
+    :param client: the client.
+    :param query: the filters, without a window.
+    :param target: what was written.
+    :param windows: the windows in order.
+    :param by: what the windows are about.
+    """
+    report = _Report(client, "orders", by, windows, target.uri)
+    with closing(_Ledger(by)) as ledger:
+        ledger.load(target.orders())
+        for records, unreadable in report.read(_between(query, by, windows)):
+            report.unreadable += len(unreadable)
+            held = ledger.look_up([record.identity for record in records])
+            for record in records:
+                report.compare(record, held.get(record.identity), target.covers)
+            ledger.mark([record.identity for record in records] + unreadable)
+        end = windows[-1][1]
+        if by == "updated" and end is not None and ledger.has_unseen(windows):
+            # Changed again after the windows: they are not gone, only no longer in them.
+            later = replace(query, updated_from=end)
+            for records, unreadable in report.read(later):
+                ledger.mark([record.identity for record in records] + unreadable, later=True)
+        report.take_rest(ledger)
+    return report.sum_up(_gaps(client.api))
+
+
+def _gaps(api: OrderApi[Any]) -> list[str]:
+    if api.order_model.WINDOW_FIELDS[1] is None:
+        return [
+            f"{api.title} does not say when an order changed: one that changed after the export counts as changed"
+        ]
+    return []
+
+
+def _between(query: OrderQuery, by: str, windows: Sequence[Window]) -> OrderQuery:
+    return replace(query, **{f"{by}_from": windows[0][0], f"{by}_to": windows[-1][1]})  # type: ignore[arg-type]
+
+
+def _plan(api: OrderApi[Any], query: OrderQuery) -> SyncPlan:
+    return make_plan(api, query, mode=mode_of(None, query), state=None, now=datetime.now(UTC))
+
+
+def _is_exact(api: OrderApi[Any], query: OrderQuery) -> bool:
+    """Tell whether the vendor's count is that of the window, not of a wider one."""
+    plan = _plan(api, query)
+    return plan.asked == plan.kept and plan.horizon is None and api.capabilities_for(query).totals
+
+
+def _count(client: SyncClient, query: OrderQuery) -> int | None:
+    totals = [client.run(_total(listing)) for listing in client.api.listings(query)]
+    return None if None in totals else sum(filter(None, totals))
+
+
+def _total(listing: Listing) -> Exchange[int | None]:
+    response = yield listing.page_request(1, 1)
+    return listing.read(response, 1).total
+
+
+@dataclass
+class _Report:
+    """One comparison on its way.
+
+    :param source: per window, orders that the vendor has.
+    :param written: per window, orders that were written.
+    :param unreadable: rows that were not compared.
+    """
+
+    client: SyncClient
+    depth: str
+    by: str
+    windows: Sequence[Window]
+    uri: str
+    source: Counter[int] = field(default_factory=Counter)
+    written: Counter[int] = field(default_factory=Counter)
+    unreadable: int = 0
+
+    def __post_init__(self) -> None:
+        settings = self.client.api.settings
+        self._reader = RecordReader(
+            self.client.api.order_model, account=settings.account, assumed_timezone=settings.assumed_timezone
+        )
+        # An open window begins before all others.
+        self._starts = [window[0] or datetime.min.replace(tzinfo=UTC) for window in self.windows]
+        self._found: dict[str, Counter[int]] = {
+            kind: Counter() for kind in ("missing", "extra", "changed", "changed_since")
+        }
+        self._ids: dict[str, list[str]] = {kind: [] for kind in self._found}
+        self._sums: dict[str, dict[str, Decimal]] = {}
+        self._requests = self.client.requests_sent
+        self._started_at = datetime.now(UTC)
+
+    def add(self, kind: str, number: int, count: int = 1, order_id: str | None = None) -> None:
+        """Note a difference in a window."""
+        self._found[kind][number] += count
+        if order_id is not None and len(self._ids[kind]) < MOST_IDS:
+            self._ids[kind].append(order_id)
+
+    def read(self, query: OrderQuery) -> Iterator[tuple[list[Record], list[str]]]:
+        """Read orders, page by page, and the ids of rows that are not what the vendor documents."""
+        plan = _plan(self.client.api, query)
+        for page in self.client.iter_pages(plan.asked, is_past=past_test(plan.horizon, self._reader)):
+            records, unreadable = [], []
+            for row in page.rows:
+                try:
+                    record = self._reader.read(row.raw)
+                    record.order()
+                except UnexpectedPayloadError:
+                    unreadable.append(row.id)
+                    continue
+                if plan.kept.in_window(*record.times):
+                    records.append(record)
+            yield records, unreadable
+
+    def count(
+        self, query: OrderQuery, numbers: Sequence[int], covers: Covers, *, at_once: bool
+    ) -> dict[int, int]:
+        """Count the vendor's orders in windows by reading them: each window for itself, or all in one go."""
+        counts = dict.fromkeys(numbers, 0)
+        spans = [self.windows] if at_once else [[self.windows[number]] for number in numbers]
+        for span in spans:
+            for records, unreadable in self.read(_between(query, self.by, span)):
+                self.unreadable += len(unreadable)
+                for record in records:
+                    number = self._number(self._moment(*record.times))
+                    if number not in counts:
+                        continue
+                    if covers(*record.times):
+                        counts[number] += 1
+                    else:
+                        self.add("changed_since", number)
+        return counts
+
+    def compare(self, record: Record, held: _Held | None, covers: Covers) -> None:
+        """Compare an order with what was written of it."""
+        number = self._number(self._moment(*record.times))
+        if number is None:
+            return
+        order = record.order()
+        self.source[number] += 1
+        self._sum("source", order.currency, order.total)
+        if held is not None and held.equals(order):
+            return
+        kind = "missing" if held is None else "changed"
+        self.add(kind if covers(*record.times) else "changed_since", number, 1, record.identity)
+
+    def take_rest(self, ledger: _Ledger) -> None:
+        """Count what was written, and note what of it the vendor does not have."""
+        for row in ledger.rows(self.windows):
+            number = self._number(row.moment)
+            if number is None:
+                continue
+            if not row.is_deleted or row.seen:
+                self.written[number] += 1
+                self._sum("written", row.currency, row.total)
+            if row.seen == _LATER:
+                self.add("changed_since", number, 1, row.id)
+            elif not row.seen and not row.is_deleted:
+                self.add("extra", number, 1, row.id)
+
+    def _sum(self, side: str, currency: str | None, total: Decimal | None) -> None:
+        if total is not None:
+            sums = self._sums.setdefault(
+                currency or NO_CURRENCY, {"source": Decimal(0), "written": Decimal(0)}
+            )
+            sums[side] += total
+
+    def _moment(self, created: datetime | None, updated: datetime | None) -> datetime | None:
+        return created if self.by == "created" else updated
+
+    def _number(self, moment: datetime | None) -> int | None:
+        """Find the window of a moment; an unknown one lies in the first, as in an export."""
+        if moment is None:
+            return 0
+        number = bisect_right(self._starts, moment) - 1
+        end = self.windows[number][1]
+        return number if number >= 0 and (end is None or moment < end) else None
+
+    def sum_up(self, can_miss: list[str]) -> Reconciliation:
+        """Give the report."""
+        api, finished_at = self.client.api, datetime.now(UTC)
+        kinds = {
+            kind: Difference(count=counts.total(), ids=self._ids[kind])
+            for kind, counts in self._found.items()
+        }
+        wrong = {number for kind in ("missing", "extra", "changed") for number in self._found[kind]}
+        if self.unreadable:
+            log.warning(
+                "%d rows are not what %s documents, and were not compared", self.unreadable, api.title
+            )
+        return Reconciliation(
+            source=api.vendor,
+            orders_conn_id=api.settings.conn_id,
+            depth=self.depth,
+            by=self.by,
+            window=[
+                moment.isoformat() if moment else None for moment in (self.windows[0][0], self.windows[-1][1])
+            ],
+            uri=self.uri,
+            checked={"source": self.source.total(), "written": self.written.total()},
+            missing=kinds["missing"],
+            extra=kinds["extra"],
+            changed=kinds["changed"],
+            changed_since=kinds["changed_since"],
+            unreadable=self.unreadable,
+            totals={
+                currency: {side: f"{plain(total):f}" for side, total in sums.items()}
+                for currency, sums in sorted(self._sums.items())
+            },
+            windows=[
+                {
+                    **window_kwargs(self.by, self.windows[number]),
+                    "source": self.source[number],
+                    "written": self.written[number],
+                }
+                for number in sorted(wrong)[:MOST_IDS]
+            ],
+            windows_to_repair=self._to_repair(),
+            is_equal=not wrong,
+            can_miss=can_miss,
+            requests=self.client.requests_sent - self._requests,
+            seconds=round((finished_at - self._started_at).total_seconds(), 3),
+            started_at=self._started_at.isoformat(),
+            finished_at=finished_at.isoformat(),
+        )
+
+    def _to_repair(self) -> list[dict[str, str]]:
+        """Give the windows that another export brings right; what is extra in a target it does not take away."""
+        numbers = sorted({*self._found["missing"], *self._found["changed"]})
+        size = -(-len(numbers) // MOST_IDS) or 1
+        groups = [numbers[start : start + size] for start in range(0, len(numbers), size)]
+        return [
+            window_kwargs(self.by, (self.windows[group[0]][0], self.windows[group[-1]][1]))
+            for group in groups
+        ]
+
+
+_UNSEEN, _SEEN, _LATER = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The newest version of an order in a target.
+
+    :param moment: when it was created or changed, as the windows go.
+    :param seen: whether the vendor has it in the windows, or later.
+    """
+
+    id: str
+    version: str | None
+    currency: str | None
+    total: Decimal | None
+    moment: datetime | None
+    is_deleted: bool
+    seen: int
+
+    def equals(self, order: Order) -> bool:
+        """Compare it with the vendor's; the amount for itself, because a file may have been edited."""
+        return (
+            (self.version is None or self.version == order.content_hash)
+            and self.total == order.total
+            and self.currency == order.currency
+            and self.is_deleted == order.deleted
+        )
+
+
+class _Ledger:
+    """What was written: the newest version of each order, in memory that does not grow with them.
+
+    :param by: whether orders lie in windows by their creation or by their last change.
+    """
+
+    def __init__(self, by: str) -> None:
+        self._by = by
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;"
+            "CREATE TABLE written (id TEXT PRIMARY KEY, version TEXT, currency TEXT, total TEXT, moment INTEGER,"
+            " updated INTEGER, deleted INTEGER, seen INTEGER DEFAULT 0) WITHOUT ROWID"
+        )
+
+    def load(self, orders: Iterator[WrittenOrder]) -> None:
+        """Take all versions; the one with the latest change counts, or, where that does not tell, the last one."""
+        while batch := list(islice(orders, _BATCH)):
+            self._database.executemany(
+                "INSERT INTO written VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (id) DO UPDATE SET"
+                " version = excluded.version, currency = excluded.currency, total = excluded.total,"
+                " moment = excluded.moment, updated = excluded.updated, deleted = excluded.deleted"
+                " WHERE ifnull(excluded.updated >= written.updated, 1)",
+                [
+                    (
+                        order.id,
+                        order.version,
+                        order.currency,
+                        None if order.total is None else str(order.total),
+                        _number(order.created if self._by == "created" else order.updated),
+                        _number(order.updated),
+                        order.is_deleted,
+                    )
+                    for order in batch
+                ],
+            )
+        self._database.execute("CREATE INDEX moments ON written (moment)")
+
+    def look_up(self, ids: Sequence[str]) -> dict[str, _Held]:
+        """Give what is held of these orders."""
+        rows = self._database.execute(
+            f"SELECT {_COLUMNS} FROM written WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608 - our own names
+            (json.dumps(ids),),
+        )
+        return {row[0]: _held(row) for row in rows}
+
+    def mark(self, ids: Sequence[str], *, later: bool = False) -> None:
+        """Note that the vendor has these orders, in the windows or later."""
+        self._database.execute(
+            "UPDATE written SET seen = ? WHERE seen = 0 AND id IN (SELECT value FROM json_each(?))",
+            (_LATER if later else _SEEN, json.dumps(ids)),
+        )
+
+    def count(self, window: Window, is_first: bool, *, with_deleted: bool) -> int:
+        """Count the orders in a window; those without a moment lie in the first one."""
+        where, bounds = _inside(window, or_unknown=is_first)
+        (count,) = self._database.execute(
+            f"SELECT count(*) FROM written WHERE {where} AND deleted <= ?",  # noqa: S608 - our own words
+            (*bounds, int(with_deleted)),
+        ).fetchone()
+        return int(count)
+
+    def has_unseen(self, windows: Sequence[Window]) -> bool:
+        """Tell whether there are orders in the windows that the vendor was not seen to have."""
+        return any(row.seen == _UNSEEN and not row.is_deleted for row in self.rows(windows))
+
+    def rows(self, windows: Sequence[Window]) -> Iterator[_Held]:
+        """Give the orders between the first and the last window, by their ids."""
+        where, bounds = _inside((windows[0][0], windows[-1][1]), or_unknown=True)
+        for row in self._database.execute(
+            f"SELECT {_COLUMNS} FROM written WHERE {where} ORDER BY id",  # noqa: S608 - our own words
+            bounds,
+        ):
+            yield _held(row)
+
+    def close(self) -> None:
+        """Forget them."""
+        self._database.close()
+
+
+_COLUMNS: Final = "id, version, currency, total, moment, deleted, seen"
+
+
+def _held(row: tuple[Any, ...]) -> _Held:
+    identity, version, currency, total, moment, deleted, seen = row
+    return _Held(
+        identity,
+        version,
+        currency,
+        None if total is None else Decimal(total),
+        None if moment is None else _EPOCH + moment * _MICROSECOND,
+        bool(deleted),
+        seen,
+    )
+
+
+def _number(moment: datetime | None) -> int | None:
+    return None if moment is None else (moment - _EPOCH) // _MICROSECOND
+
+
+def _inside(window: Window, *, or_unknown: bool) -> tuple[str, list[int]]:
+    """Give the words of SQL for a window, and their parameters."""
+    words, bounds = ["true"], []
+    for moment, comparison in zip(window, ("moment >= ?", "moment < ?"), strict=True):
+        if moment is not None:
+            words.append(comparison)
+            bounds.append((moment - _EPOCH) // _MICROSECOND)
+    known = f"moment IS NOT NULL AND {' AND '.join(words)}"
+    return (f"(moment IS NULL OR ({known}))" if or_unknown else f"({known})"), bounds

@@ -1,0 +1,83 @@
+"""Bring in a whole year's orders, each month in a task of its own.
+
+Airflow's executor spreads the months over its workers, by dynamic task mapping. The last task checks that no month is
+missing, sums up, and sets the watermark: an export with `mode="incremental"` into the same folder goes on from there. A
+month that failed is cleared and run again by itself; the last task then follows.
+
+**How many parts?** Valomnia and Genuka filter by creation, so that twelve tasks read no more than one would. Dipli only
+filters from a day on, and Popsell not at all: there each task also reads what came after its month, and one task for all,
+as in `example_export_orders`, is kinder to the API.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from airflow.sdk import Param, dag, get_current_context, task
+
+from airflow_provider_orders.operators.merge import MergeExportsOperator
+from airflow_provider_orders.operators.planning import plan_windows
+from airflow_provider_orders.transfers.orders_to_object_storage import OrdersToObjectStorageOperator
+
+
+@dag(
+    dag_id="example_backfill_year",
+    schedule=None,
+    tags=["orders", "example"],
+    doc_md=__doc__,
+    params={
+        "orders_conn_id": Param(
+            "genuka_default",
+            type="string",
+            minLength=1,
+            title="Connection",
+            description="Id of the connection, as listed under Admin > Connections. Its type chooses the API.",
+            examples=["popsell_default", "dipli_default", "valomnia_default", "genuka_default"],
+        ),
+        "year": Param(
+            2025,
+            type="integer",
+            minimum=1970,
+            maximum=9998,
+            title="Year",
+            description="The orders that were created in it are exported.",
+        ),
+        "timezone": Param(
+            "Europe/Paris",
+            type="string",
+            minLength=1,
+            title="Time zone",
+            description="Where the year and its months begin at midnight.",
+        ),
+        "path": Param(
+            None,
+            type=["null", "string"],
+            title="Folder",
+            description="A local folder, or a URL such as s3://aws_default@bucket/orders. "
+            "Left empty: the folder orders in Airflow's home.",
+        ),
+    },
+)
+def example_backfill_year() -> None:
+    """Plan the months, export each, then merge."""
+
+    @task
+    def plan() -> list[dict[str, str]]:
+        params = get_current_context()["params"]
+        year = params["year"]
+        return plan_windows(
+            date(year, 1, 1), date(year + 1, 1, 1), every="month", timezone=params["timezone"]
+        )
+
+    months = plan()
+    export = OrdersToObjectStorageOperator.partial(
+        task_id="export",
+        orders_conn_id="{{ params.orders_conn_id }}",
+        path="{{ params.path or '' }}",
+        map_index_template="{{ task.created_from[:7] }}",
+    ).expand_kwargs(months)
+
+    MergeExportsOperator(task_id="merge", manifests=export.output, parts=months, moves_watermark=True)
+
+
+example_backfill_year()
