@@ -209,7 +209,9 @@ class TestValomnia:
 
 
 class TestGenuka:
-    def test_an_update_window_is_sorted_by_creation_so_that_changes_move_no_row(self, genuka: GenukaApi) -> None:
+    def test_an_update_window_is_sorted_by_creation_so_that_changes_move_no_row(
+        self, genuka: GenukaApi
+    ) -> None:
         ((path, params),) = targets(genuka, updated_from=START, updated_to=END)
         assert path == "/2023-11/admin/orders"
         assert params == {

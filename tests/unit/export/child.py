@@ -38,7 +38,12 @@ def run(*, host: str, folder: str, **options: Any) -> dict[str, Any]:
     try:
         with (
             SyncClient(_api(host, options.get("page_size", 100))) as client,
-            JsonLinesSink(Path(folder), "orders", compression=options.get("compression"), output=options.get("output", "raw")) as sink,
+            JsonLinesSink(
+                Path(folder),
+                "orders",
+                compression=options.get("compression"),
+                output=options.get("output", "raw"),
+            ) as sink,
         ):
             manifest = export_orders(client, OrderQuery(), sink)
     except OrdersError as error:
