@@ -60,7 +60,8 @@ class Versions:
     def recurring(self) -> Iterator[Recurring]:
         """Give all that may come again with the next export.
 
-        One that was not read this time may have moved to another page meanwhile: it is remembered once more.
+        One that was not read this time is remembered once more: it may have moved to a page that was read before, or this
+        export's clock may be behind the last one's.
         """
         self._settle()
         yield from self._database.execute(

@@ -202,6 +202,9 @@ class PageWalk:
         self._first_total: int | None = None
         self._previous: tuple[Row, ...] = ()
         self._previous_total: int | None = None
+        self._most = 0
+        self._most_when_asked: dict[int, int] = {}
+        self._shrank = False
         self._stale_pages = 0
         self._done = False
         self._stopped = False
@@ -218,6 +221,7 @@ class PageWalk:
         if self._done or self._asked >= self._known_last:
             return None
         self._asked += 1
+        self._most_when_asked[self._asked] = self._most
         return PageStep(self._pass, self._asked, self._listing.page_request(self._asked, self._page_size))
 
     def wants(self, step: PageStep) -> bool:
@@ -278,6 +282,10 @@ class PageWalk:
 
     def _take_counts(self, page: Page) -> None:
         self._total = page.total
+        if page.total is not None:
+            # Fewer than on a page that was there before this one was asked for: some have left, even if others came.
+            self._shrank |= page.total < self._most_when_asked.pop(page.number, 0)
+            self._most = max(self._most, page.total)
         if page.number == 1:
             self._first_total = page.total
             self._page_size = page.page_size
@@ -298,8 +306,7 @@ class PageWalk:
         # Orders that arrived during this pass may lie before its first page; they were not there when it began.
         arrived = max(0, self._total - self._first_total)
         missing = not self._stopped and self._total - len(self._seen) > arrived
-        shrunk = self._total < self._first_total
-        if not missing and not shrunk:
+        if not missing and not self._shrank and self._total >= self._first_total:
             return
         if self._pass < _MAX_PASSES:
             log.info(

@@ -117,7 +117,9 @@ class SyncClient:
         with closing(Merge(len(listings))) as merge:
             for listing in listings:
                 merge.next_listing()
-                for page in self.iter_listing(listing, complete=complete, is_past=is_past, start=start, seen=seen):
+                for page in self.iter_listing(
+                    listing, complete=complete, is_past=is_past, start=start, seen=seen
+                ):
                     yield merge.add(page)
 
     def stands_at(self, query: OrderQuery, position: WalkPosition, *, newest_first: bool = False) -> bool:

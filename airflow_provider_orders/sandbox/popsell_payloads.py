@@ -284,7 +284,7 @@ def _scalars(order: PopsellOrder) -> dict[str, Any]:
         "type": order.kind,
         "id_chat_segment": None if order.chatroom is None else 10 + index % 4,
         "id_chatroom": order.chatroom,
-        "date_insert": sql(order.created_at),
+        "date_insert": sql(order.entered_at),
         "date_update": sql(order.updated_at),
     }
 

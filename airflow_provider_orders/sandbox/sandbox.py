@@ -15,6 +15,7 @@ from airflow_provider_orders.sandbox.vendor import FakeVendor, Settings
 from airflow_provider_orders.sandbox.vendors import VENDORS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from types import TracebackType
     from typing import Self, Unpack
@@ -246,13 +247,35 @@ class Sandbox:
         with self._lock:
             self._faults.script.append(fault)
 
-    def set_status(self, vendor: str, order_id: str | int, status: str, *, axis: str | None = None) -> None:
-        """Give an order another status, now; a live order moves no further by itself.
+    def on_page(self, vendor: str, callback: Callable[[], None] | None) -> None:
+        """Call a function for each page of a list that is asked for, just before the page is cut.
+
+        What the function changes in the sandbox, the page shows already, and the pages before it do not: so a test lets
+        orders come, go and move while a client reads them. It runs in the server's thread, until :meth:`reset`.
+
+        :param vendor: on whose pages.
+        :param callback: what to call; ``None`` for nothing more.
+        """
+        fake = self._vendor(vendor)
+        with self._lock:
+            fake.on_page = callback
+
+    def set_status(
+        self,
+        vendor: str,
+        order_id: str | int,
+        status: str,
+        *,
+        axis: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """Give an order another status; a live order moves no further by itself.
 
         :param vendor: the vendor's name.
         :param order_id: the vendor's id.
         :param status: the vendor's own word.
         :param axis: ``order``, ``payment`` or ``fulfillment``; may be left out where the vendor has only one.
+        :param at: the time that the change bears, as of one that was committed late; now by default.
         :raises ValueError: for an unknown order, axis or word.
         """
         fake = self._vendor(vendor)
@@ -262,28 +285,36 @@ class Sandbox:
         if status not in fake.axes[axis]:
             raise ValueError(f"{vendor} does not know {status!r}; its words are {', '.join(fake.axes[axis])}")
         with self._lock:
-            fake.store.set_status(self._order(fake, order_id), axis, status)
+            fake.store.set_status(self._order(fake, order_id), axis, status, at=_seconds(at))
 
-    def insert_orders(self, vendor: str, count: int = 1) -> list[str]:
-        """Place new orders, now.
+    def insert_orders(self, vendor: str, count: int = 1, *, placed_at: datetime | None = None) -> list[str]:
+        """Place new orders.
 
         :param vendor: the vendor's name.
         :param count: how many.
+        :param placed_at: the date that they bear, as of orders that are entered late; now by default.
         :return: their ids.
         """
         fake = self._vendor(vendor)
         with self._lock:
-            return [order.id for order in fake.store.insert(count, fake.new_order)]
+            return [
+                order.id for order in fake.store.insert(count, fake.new_order, placed_at=_seconds(placed_at))
+            ]
 
-    def delete_order(self, vendor: str, order_id: str | int) -> None:
+    def delete_order(self, vendor: str, order_id: str | int, *, force: bool = False) -> None:
         """Delete an order; Genuka keeps it, with ``deleted_at`` set.
 
         :param vendor: the vendor's name.
         :param order_id: the vendor's id.
+        :param force: delete it for good, as Genuka's ``DELETE ...?force=true`` does.
         """
         fake = self._vendor(vendor)
         with self._lock:
-            fake.forget(self._order(fake, order_id))
+            order = self._order(fake, order_id)
+            if force:
+                fake.store.remove(order)
+            else:
+                fake.forget(order)
 
     def expire_sessions(self, vendor: str | None = None) -> None:
         """End every session and every token that a login gave out.
@@ -303,6 +334,11 @@ class Sandbox:
             self._app.requests.clear()
             for vendor in self._vendors.values():
                 vendor.reset()
+
+
+def _seconds(moment: datetime | None) -> int | None:
+    """Give a moment as whole seconds of the epoch: vendors write no finer."""
+    return None if moment is None else int(moment.timestamp())
 
 
 def _check(

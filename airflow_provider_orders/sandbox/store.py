@@ -48,6 +48,7 @@ class Order:
     :param created_at: seconds of the epoch.
     :param updated_at: seconds of the epoch.
     :param statuses: the vendor's word on each axis.
+    :param entered_at: when it came into the vendor's books; later than ``created_at`` for one that was entered late.
     """
 
     index: int
@@ -55,6 +56,7 @@ class Order:
     created_at: int
     updated_at: int
     statuses: dict[str, str]
+    entered_at: int = 0
     seeded_at: int = 0
     deleted_at: int | None = None
     changes: tuple[Change, ...] = ()
@@ -64,6 +66,7 @@ class Order:
 
     def __post_init__(self) -> None:
         self.seeded_at = self.updated_at
+        self.entered_at = self.created_at
 
     def begin(self, statuses: Mapping[str, str]) -> None:
         """Make the order a new one, to which nothing has happened yet.
@@ -178,16 +181,22 @@ class OrderStore(Generic[OrderT]):
             self._queries[key] = choose(self.orders)
         return cast("list[RowT]", self._queries[key])
 
-    def insert(self, count: int, statuses: Mapping[str, str]) -> list[OrderT]:
-        """Add new orders, placed now.
+    def insert(
+        self, count: int, statuses: Mapping[str, str], *, placed_at: int | None = None
+    ) -> list[OrderT]:
+        """Add new orders.
 
         :param count: how many.
         :param statuses: the words a new order starts with.
+        :param placed_at: the date that they bear, in seconds of the epoch; now by default.
         """
         added = []
+        now = self._clock.timestamp()
         for index in range(self._next_index, self._next_index + count):
-            order = self._make(Draw(self._seed, self._stream, index), index, self._clock.timestamp())
+            draw = Draw(self._seed, self._stream, index)
+            order = self._make(draw, index, now if placed_at is None else placed_at)
             order.begin(statuses)
+            order.entered_at = order.updated_at = now
             self._by_id[order.id] = order
             added.append(order)
         self._next_index += count
@@ -195,9 +204,12 @@ class OrderStore(Generic[OrderT]):
         self._queries.clear()
         return added
 
-    def set_status(self, order: OrderT, axis: str, word: str) -> None:
-        """Give an order a status by hand; a live one moves no further by itself."""
-        order.move(axis, word, self._clock.timestamp())
+    def set_status(self, order: OrderT, axis: str, word: str, *, at: int | None = None) -> None:
+        """Give an order a status by hand; a live one moves no further by itself.
+
+        :param at: the time that the change bears, in seconds of the epoch; now by default.
+        """
+        order.move(axis, word, self._clock.timestamp() if at is None else at)
         order.journey = ()
         self._queries.clear()
 

@@ -100,6 +100,7 @@ class FakeVendor(ABC, Generic[OrderT]):
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
         self.clock = clock
+        self.on_page: Callable[[], None] | None = None
         self._store: OrderStore[OrderT] | None = None
 
     # What a vendor has to say.
@@ -172,6 +173,7 @@ class FakeVendor(ABC, Generic[OrderT]):
     def reset(self) -> None:
         """Go back to the seed, with nobody signed in."""
         self._store = None
+        self.on_page = None
         self.expire_sessions()
 
     def forget(self, order: OrderT) -> None:
@@ -194,7 +196,9 @@ class FakeVendor(ABC, Generic[OrderT]):
         return self.error(404, f"The route {call.path} could not be found.")
 
     def before_page(self, call: Call) -> None:
-        """Play the fault that happens between two pages: somebody places an order."""
+        """Let happen what happens between two pages: what a test wants, and the fault that somebody places an order."""
+        if self.on_page is not None:
+            self.on_page()
         fault = call.claim("insert")
         if fault is not None:
             self.store.insert(fault.count, self.new_order)

@@ -212,12 +212,55 @@ def test_genuka_keeps_a_deleted_order_and_marks_it(client: Client, sandbox: Sand
     assert order_id not in client.ids("genuka", **{"filter[active]": "true"})
 
 
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_an_order_that_is_deleted_for_good_is_gone(client: Client, sandbox: Sandbox, vendor: str) -> None:
+    order_id = str(sandbox.payloads(vendor)[100][IDS[vendor]])
+    sandbox.delete_order(vendor, order_id, force=True)
+    assert client.get(vendor, f"{LISTS[vendor]}/{order_id}").status_code == 404
+    assert order_id not in client.ids(vendor)
+
+
+def test_an_order_that_is_entered_late_bears_the_date_it_was_placed(client: Client, sandbox: Sandbox) -> None:
+    placed = sandbox.clock.base_date - timedelta(days=400)
+    (order_id,) = sandbox.insert_orders("popsell", placed_at=placed)
+    assert client.ids("popsell")[0] == order_id
+    order = sandbox.payloads("popsell")[-1]
+    assert order["date_order"] == f"{placed:%Y-%m-%d %H:%M:%S}"
+    assert order["date_insert"] == order["date_update"] == "2026-01-01 00:00:00"
+
+
+def test_a_change_that_is_committed_late_bears_an_earlier_time(sandbox: Sandbox) -> None:
+    order_id = sandbox.insert_orders("valomnia")[0]
+    sandbox.clock.advance(3600)
+    at = sandbox.clock.base_date + timedelta(minutes=7)
+    sandbox.set_status("valomnia", order_id, "PAID", axis="payment", at=at)
+    order = sandbox.payloads("valomnia")[-1]
+    assert (order["status"], order["lastUpdated"]) == ("PAID", "2026-01-01T00:07:00Z")
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_what_happens_on_a_page_shows_on_that_page_and_not_before(
+    client: Client, sandbox: Sandbox, vendor: str
+) -> None:
+    placed: list[str] = []
+    sandbox.on_page(vendor, lambda: placed.extend(sandbox.insert_orders(vendor)))
+    for number in range(2):
+        rows, total = client.page(vendor, 1, 1)
+        assert [str(row[IDS[vendor]]) for row in rows] == [placed[number]]
+        assert (len(placed), total) == (number + 1, 231 + number)
+    sandbox.on_page(vendor, None)
+    client.page(vendor, 1, 1)
+    assert len(placed) == 2
+
+
 def test_reset_goes_back_to_the_seed(client: Client, sandbox: Sandbox) -> None:
     before = {vendor: sandbox.payloads(vendor) for vendor in VENDORS}
+    called: list[int] = []
     for vendor in VENDORS:
         client.get(vendor)
         sandbox.insert_orders(vendor, 2)
         sandbox.delete_order(vendor, before[vendor][7][IDS[vendor]])
+        sandbox.on_page(vendor, lambda: called.append(1))
     sandbox.inject("html", times=None)
     sandbox.clock.advance(1000)
 
@@ -226,6 +269,7 @@ def test_reset_goes_back_to_the_seed(client: Client, sandbox: Sandbox) -> None:
     assert {vendor: sandbox.payloads(vendor) for vendor in VENDORS} == before
     assert sandbox.requests == []
     assert client.get("dipli").headers["Content-Type"] == "application/json"
+    assert called == []
 
 
 @pytest.mark.parametrize(

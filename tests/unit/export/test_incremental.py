@@ -1,0 +1,526 @@
+"""What an incremental export brings, what it can miss, and that it says so: case by case."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_orders.apis.query import OrderQuery
+from airflow_provider_orders.export.plan import make_plan
+from airflow_provider_orders.export.state import SyncState
+from airflow_provider_orders.sandbox import Sandbox
+from tests.unit.export.model_source import BASE, VENDORS, Shop, SourceOrder, model_api
+from tests.unit.export.series import Series
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from airflow_provider_orders.export.manifest import Manifest
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+BY_SECOND = ("valomnia", "genuka")
+
+
+def shop_of(vendor: str, count: int = 6, **options: Any) -> Shop:
+    """Open a shop, place an order an hour, and export them all."""
+    shop = Shop(vendor, **options)
+    for _ in range(count):
+        shop.place()
+        shop.now += HOUR
+    shop.export("first")
+    shop.now += HOUR
+    return shop
+
+
+def export_twice(shop: Shop, **options: Any) -> Manifest:
+    """Export, and once more an hour later: what happens during an export may come with the next one."""
+    shop.export(f"at {shop.now}", **options)
+    shop.now += HOUR
+    return shop.export(f"at {shop.now}", **options)
+
+
+def missing(shop: Shop) -> set[str]:
+    target = shop.target()
+    return {order_id for order_id, row in shop.rows().items() if target.get(order_id) != row}
+
+
+def ids(*orders: SourceOrder) -> set[str]:
+    return {str(order.number) for order in orders}
+
+
+SHOWN = (
+    "does not date",
+    "before they can be read",
+    "in the future",
+    "orders deleted",
+    "as another one is deleted",
+    "after they were placed",
+    "left the statuses",
+    "while the listing was read",
+    "changed again after the window",
+    "before the date that they bear",
+    "a day that was not over",
+    "beyond the limit",
+)
+"""A part of each gap that the tests below show to be one."""
+
+
+def named(manifest: Manifest, words: str) -> None:
+    """Check that an export says what it can miss."""
+    assert words in SHOWN
+    assert any(words in gap for gap in manifest["can_miss"]), manifest["can_miss"]
+
+
+def test_every_gap_that_a_plan_can_name_is_shown_below() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    state = SyncState(sequence=1, watermark=now, newest_id=1)
+    for vendor in VENDORS:
+        api = model_api(vendor)
+        statuses = () if vendor == "valomnia" else ("pending",)
+        queries = [
+            ("incremental", OrderQuery(statuses=statuses)),
+            ("full", OrderQuery(statuses=statuses)),
+            ("window", OrderQuery(updated_from=now, updated_to=now)),
+            ("window", OrderQuery(created_from=now, created_to=now)),
+        ]
+        for mode, query in queries:
+            plan = make_plan(api, query, mode=mode, state=state, now=now, limit=None if "in" in mode else 1)
+            for gap in plan.can_miss:
+                assert any(words in gap for words in SHOWN), gap
+
+
+class TestWhatIsNeverMissed:
+    @pytest.mark.parametrize("vendor", VENDORS)
+    @pytest.mark.parametrize("lookback", [0, 300])
+    def test_several_changes_within_one_second(self, vendor: str, lookback: int) -> None:
+        shop = shop_of(vendor)
+        order, other = shop.orders[2:4]
+        shop.change(other)
+        shop.change(order)
+        shop.happens = {2: [lambda: shop.change(order)], 3: [lambda: shop.change(order)]}
+        shop.now += 1
+        shop.export("same second", lookback=timedelta(seconds=lookback))
+        shop.change(order)
+        export_twice(shop, lookback=timedelta(seconds=lookback))
+        assert missing(shop) == set()
+
+    @pytest.mark.parametrize("vendor", BY_SECOND)
+    @pytest.mark.parametrize("skew", [-300, 0, 300, 2 * HOUR])
+    def test_changes_by_a_clock_that_is_off_by_lookback_or_ahead(self, vendor: str, skew: int) -> None:
+        shop = shop_of(vendor, skew=skew)
+        shop.now += 3 * HOUR
+        shop.export("caught up")
+        shop.happens = {1: [lambda: shop.change(shop.orders[0])], 2: [lambda: shop.change(shop.orders[1])]}
+        shop.export("during")
+        shop.now += 3 * HOUR
+        shop.export("after")
+        assert missing(shop) == set()
+
+    @pytest.mark.parametrize("vendor", BY_SECOND)
+    def test_changes_in_each_pass_over_the_pages(self, vendor: str) -> None:
+        shop = Shop(vendor, page_size=1, ahead=1)
+        for _ in range(5):
+            shop.place()
+            shop.now += HOUR
+        one, two, three = shop.orders[:3]
+        shop.happens = {
+            4: [lambda: shop.change(one)],
+            7: [lambda: shop.change(two)],
+            9: [lambda: shop.change(three)],
+        }
+        export_twice(shop)
+        assert missing(shop) == set()
+
+    def test_a_run_of_a_worker_whose_clock_is_behind_costs_nothing(self) -> None:
+        shop = shop_of("genuka")
+        shop.change(shop.orders[0])
+        shop.now += 1
+        shop.export("right clock", lookback=timedelta(0))
+        shop.now -= 10 * MINUTE
+        assert shop.export("behind", lookback=timedelta(0))["rows"] == 0
+        shop.now += HOUR
+        shop.change(shop.orders[1])
+        export_twice(shop, lookback=timedelta(0))
+        assert missing(shop) == set()
+
+    @pytest.mark.parametrize("zone", ["UTC", "Europe/Paris"])
+    @pytest.mark.parametrize("day", ["2026-01-15", "2026-03-28", "2026-03-29", "2026-10-24", "2026-10-25"])
+    def test_changes_around_midnight_and_when_clocks_change(self, zone: str, day: str) -> None:
+        shop = Shop("dipli", dipli_zone=zone, now=int(datetime.fromisoformat(f"{day}T20:00Z").timestamp()))
+        orders = [shop.place(age=40 * DAY) for _ in range(12)]
+        shop.export("first")
+        for number in range(24):  # every twenty minutes, over midnight in both zones
+            shop.change(orders[number % 12])
+            shop.now += 10 * MINUTE
+            shop.export(f"{number}")
+            shop.now += 10 * MINUTE
+            assert number % 3 or missing(shop) == set()
+        shop.export("last")
+        assert missing(shop) == set()
+        assert all(len(versions) == 3 for versions in shop.versions().values())
+
+    @pytest.mark.parametrize("vendor", ["popsell", "dipli", "genuka"])
+    def test_an_order_that_moves_between_statuses_while_each_is_listed(self, vendor: str) -> None:
+        shop = Shop(vendor, page_size=2, ahead=1)
+        orders = [shop.place() for _ in range(6)]
+        for order in orders[:3]:
+            order.status = 1
+        shop.now += 1
+        # Of the first listing to the second, and of the second to the first.
+        shop.happens = {
+            3: [
+                lambda: shop.change(orders[4], status=1),
+                lambda: shop.change(orders[0], status=0),
+            ]
+        }
+        assert shop.export("one", statuses=(0, 1))["rows"] < 7
+        shop.now += HOUR
+        manifest = export_twice(shop, statuses=(0, 1))
+        assert missing(shop) == set()
+        named(manifest, "while the listing was read")
+
+    def test_orders_that_are_entered_late_with_an_old_date(self) -> None:
+        shop = shop_of("popsell")
+        late = shop.place(age=400 * DAY)
+        export_twice(shop)
+        shop.now += 5 * DAY
+        shop.change(late)
+        export_twice(shop)
+        assert missing(shop) == set()
+
+    def test_orders_behind_a_page_of_old_ones_that_were_entered_late(self) -> None:
+        shop = shop_of("popsell", page_size=2)
+        recent = shop.orders[1]
+        for _ in range(6):
+            shop.place(age=400 * DAY)
+        export_twice(shop)
+        shop.now += DAY
+        shop.change(recent)
+        export_twice(shop)
+        assert missing(shop) == set()
+
+    def test_old_orders_that_are_entered_into_an_empty_shop(self) -> None:
+        shop = Shop("popsell")
+        shop.export("empty")
+        shop.now += HOUR
+        for _ in range(3):
+            order = shop.place(age=400 * DAY)
+            order.entered = order.created  # as of a shop that was moved here with its books
+        export_twice(shop)
+        assert missing(shop) == set()
+
+    def test_a_deletion_while_reading_from_the_newest_back(self) -> None:
+        shop = shop_of("popsell", page_size=2, ahead=1)
+        shop.happens = {2: [lambda: shop.delete(shop.orders[-1])]}
+        export_twice(shop)
+        assert missing(shop) == set()
+
+    @pytest.mark.parametrize("vendor", VENDORS)
+    def test_a_deletion_and_an_arrival_some_pages_later(self, vendor: str) -> None:
+        shop = Shop(vendor, page_size=1, ahead=1)
+        for _ in range(6):
+            shop.place()
+            shop.now += HOUR
+        first_read = shop.orders[0 if vendor != "dipli" else -1]
+        shop.happens = {3: [lambda: shop.delete(first_read)], 5: [shop.place]}
+        export_twice(shop)
+        assert missing(shop) == set()
+
+    def test_orders_that_genuka_marks_as_deleted(self) -> None:
+        shop = shop_of("genuka")
+        shop.orders[1].deleted = True
+        shop.change(shop.orders[1])
+        export_twice(shop)
+        assert missing(shop) == set()
+
+
+class TestNothingComesTwice:
+    @pytest.mark.parametrize("vendor", VENDORS)
+    def test_in_exports_without_changes(self, vendor: str) -> None:
+        shop = shop_of(vendor)
+        for _ in range(5):
+            shop.now += MINUTE
+            assert shop.export(f"{shop.now}")["rows"] == 0
+
+    @pytest.mark.parametrize("vendor", BY_SECOND)
+    def test_though_the_export_before_did_not_read_it(self, vendor: str) -> None:
+        shop = shop_of(vendor)
+        shop.change(shop.orders[0])
+        shop.now += 1
+        shop.export("right clock")
+        shop.now -= 10 * MINUTE
+        shop.export("of a worker whose clock is behind")
+        shop.now += HOUR
+        assert shop.export("right again")["rows"] == 0
+
+    @pytest.mark.parametrize("vendor", VENDORS)
+    def test_when_a_task_runs_again(self, vendor: str) -> None:
+        shop = shop_of(vendor)
+        shop.change(shop.orders[0])
+        shop.now += MINUTE
+        for _ in range(3):
+            assert shop.export("the same")["rows"] == 1
+        assert shop.export("another")["rows"] == 0
+        assert len(shop.versions()["1"]) == 2
+
+
+class TestWhatIsMissedIsNamedAndFound:
+    @staticmethod
+    def check(shop: Shop, manifest: Manifest, words: str, *orders: SourceOrder) -> None:
+        """Check that these are missed, that the export says so, and that a full one finds them."""
+        assert missing(shop) == ids(*orders)
+        named(manifest, words)
+        assert shop.rows_of(shop.export("full", mode="full")) == shop.rows()
+
+    @pytest.mark.parametrize("vendor", BY_SECOND)
+    @pytest.mark.parametrize("lookback", [0, 300])
+    def test_changes_that_can_be_read_later_than_lookback_after_their_time(
+        self, vendor: str, lookback: int
+    ) -> None:
+        shop = shop_of(vendor)
+        in_time, late, other = shop.orders[:3]
+        shop.change(other)
+        newest = shop.now
+        shop.now += 1
+        shop.export("with a newer one", lookback=timedelta(seconds=lookback))
+        passed = shop.now - newest
+        shop.change(in_time, late=passed + lookback)
+        shop.change(late, late=passed + lookback + 1)
+        manifest = export_twice(shop, lookback=timedelta(seconds=lookback))
+        self.check(shop, manifest, "before they can be read", late)
+
+    def test_changes_that_can_be_read_more_than_a_day_after_their_time(self) -> None:
+        shop = shop_of("dipli")
+        in_time, late = shop.orders[:2]
+        shop.now += 9 * DAY
+        shop.export("later")
+        shop.change(in_time, late=DAY)
+        shop.change(late, late=3 * DAY)
+        self.check(shop, export_twice(shop), "before they can be read", late)
+
+    @pytest.mark.parametrize("vendor", ["dipli", *BY_SECOND])
+    def test_changes_without_a_date(self, vendor: str) -> None:
+        shop = shop_of(vendor)
+        order = shop.orders[1]
+        shop.change(order)
+        order.updated = None
+        self.check(shop, export_twice(shop), "does not date", order)
+
+    @pytest.mark.parametrize("vendor", BY_SECOND)
+    def test_orders_without_a_date_are_in_the_first_export_all_the_same(self, vendor: str) -> None:
+        shop = Shop(vendor)
+        shop.place().updated = None
+        shop.export("first")
+        assert missing(shop) == set()
+
+    @pytest.mark.parametrize("vendor", BY_SECOND)
+    def test_changes_dated_in_the_future_until_then(self, vendor: str) -> None:
+        shop = shop_of(vendor)
+        order = shop.orders[1]
+        shop.change(order, late=-2 * DAY)
+        self.check(shop, export_twice(shop), "in the future", order)
+        shop.now += 2 * DAY
+        export_twice(shop)
+        assert missing(shop) == set()
+
+    def test_changes_of_orders_behind_the_sweep(self) -> None:
+        shop = shop_of("popsell", page_size=1)
+        shop.now += 10 * DAY
+        for _ in range(3):
+            shop.place()
+        export_twice(shop, sweep_days=5)
+        old = shop.orders[1]
+        shop.change(old)
+        self.check(shop, export_twice(shop, sweep_days=5), "after they were placed", old)
+        # A longer sweep finds it as well.
+        export_twice(shop, sweep_days=30)
+        assert missing(shop) == set()
+
+    @pytest.mark.parametrize("vendor", VENDORS)
+    def test_orders_deleted_for_good(self, vendor: str) -> None:
+        shop = shop_of(vendor)
+        gone = shop.orders[1]
+        shop.delete(gone)
+        manifest = export_twice(shop)
+        assert shop.target().keys() - shop.rows().keys() == ids(gone)
+        self.check(shop, manifest, "orders deleted")
+
+    @pytest.mark.parametrize("vendor", VENDORS)
+    def test_an_order_that_slips_when_one_is_deleted_as_another_arrives(self, vendor: str) -> None:
+        shop = Shop(vendor, page_size=2, ahead=1)
+        for _ in range(8):
+            shop.place()
+            shop.now += HOUR
+        falls = vendor == "dipli"
+        if (
+            falls
+        ):  # the newest come first: one that is placed makes up for the one that is deleted, on any page
+            first, second = shop.orders[7], shop.orders[6]
+            shop.happens = {2: [lambda: shop.delete(first), lambda: shop.delete(second), shop.place]}
+        else:
+            first = shop.orders[0]
+            shop.happens = {2: [lambda: shop.delete(first), shop.place]}
+        shop.now += 9 * DAY
+        manifest = shop.export("first")
+        slipped = missing(shop) - {"9"}  # which has come meanwhile
+        named(manifest, "as another one is deleted")
+        if not falls:
+            assert slipped == ids(shop.orders[1])
+        assert shop.rows_of(shop.export("full", mode="full")) == shop.rows()
+
+    def test_orders_that_have_left_the_statuses(self) -> None:
+        shop = Shop("genuka")
+        order = shop.place()
+        shop.now += 1
+        shop.export("first", statuses=(0,))
+        shop.change(order, status=2)
+        shop.now += HOUR
+        manifest = export_twice(shop, statuses=(0,))
+        self.check(shop, manifest, "left the statuses", order)
+
+    def test_in_a_full_export_an_order_whose_status_changes_meanwhile(self) -> None:
+        shop = Shop("dipli", page_size=3, ahead=1)
+        one, _ = shop.place(), shop.place()
+        one.status = 1
+        shop.happens = {2: [lambda: shop.change(one, status=0)]}
+        query = OrderQuery(statuses=("pending_confirmation", "ongoing_shipping"))
+        manifest = shop.export("full", mode="full", query=query)
+        assert manifest["rows"] == 1
+        named(manifest, "while the listing was read")
+        assert shop.export("full", mode="full", query=query)["rows"] == 2
+
+    @pytest.mark.parametrize("vendor", BY_SECOND)
+    def test_in_a_window_an_order_that_changed_again_after_it(self, vendor: str) -> None:
+        shop = shop_of(vendor)
+        start, end = (datetime.fromtimestamp(BASE + hours * HOUR, UTC) for hours in (0, 6))
+        window = OrderQuery(updated_from=start, updated_to=end)
+        assert shop.export("window", mode="window", query=window)["rows"] == 6
+        shop.change(shop.orders[2])
+        manifest = shop.export("window", mode="window", query=window)
+        assert manifest["rows"] == 5
+        named(manifest, "changed again after the window")
+
+    def test_in_a_window_of_creation_an_order_entered_before_its_date(self) -> None:
+        shop = Shop("popsell", page_size=1, ahead=1)
+        ahead_of_time = shop.place(age=-10 * DAY)
+        shop.now += 2 * DAY
+        shop.place()
+        shop.now += 8 * DAY
+        wanted = shop.place()
+        shop.now += DAY
+        start = datetime.fromtimestamp(ahead_of_time.created - HOUR, UTC)
+        query = OrderQuery(created_from=start, created_to=start + timedelta(days=9))
+        manifest = shop.export("window", mode="window", query=query)
+        assert shop.rows_of(manifest).keys() == ids(wanted)
+        named(manifest, "before the date that they bear")
+
+    def test_in_a_window_of_creation_nothing_behind_a_page_entered_late(self) -> None:
+        shop = Shop("popsell", page_size=2)
+        wanted = [shop.place() for _ in range(3)]
+        shop.now += HOUR
+        for _ in range(6):
+            shop.place(age=400 * DAY)
+        start = datetime.fromtimestamp(BASE - HOUR, UTC)
+        query = OrderQuery(created_from=start, created_to=start + timedelta(days=1))
+        manifest = shop.export("window", mode="window", query=query)
+        assert shop.rows_of(manifest).keys() == ids(*wanted)
+
+    def test_in_a_window_of_creation_orders_of_a_day_that_is_not_over(self) -> None:
+        shop = Shop("dipli")
+        midnight = BASE + 2 * HOUR
+        shop.now = midnight + 3 * HOUR
+        early = shop.place()
+        early.created = midnight
+        start = datetime.fromtimestamp(midnight, UTC)
+        query = OrderQuery(created_from=start, created_to=start + timedelta(hours=1))
+        manifest = shop.export("window", mode="window", query=query)
+        assert manifest["rows"] == 1
+        named(manifest, "a day that was not over")
+        shop.now += 8 * HOUR
+        shop.place().created = midnight
+        assert shop.export("window", mode="window", query=query)["rows"] == 2
+
+    def test_beyond_a_limit(self) -> None:
+        shop = Shop("genuka")
+        shop.place()
+        shop.place()
+        manifest = shop.export("full", mode="full", limit=1)
+        assert manifest["rows"] == 1
+        named(manifest, "beyond the limit")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Sandbox]:
+    with Sandbox(orders=40, step_s=float("inf")) as sandbox:
+        sandbox.clock.freeze()
+        yield sandbox
+
+
+@pytest.fixture(params=VENDORS)
+def vendor(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+class TestIntoATable:
+    @pytest.fixture
+    def series(self, running: Sandbox, tmp_path: Path, vendor: str) -> Series:
+        running.reset()
+        series = Series(running, vendor, tmp_path, target="sql")
+        series.export()
+        running.clock.advance(HOUR)
+        return series
+
+    def test_a_full_export_brings_what_was_missed_buries_what_is_gone_and_moves_the_watermark(
+        self, running: Sandbox, series: Series, vendor: str
+    ) -> None:
+        axis, word = {
+            "popsell": ("order", "RETURNED"),
+            "dipli": ("fulfillment", "cancelled"),
+            "valomnia": ("payment", "ADVANCE"),
+            "genuka": ("payment", "partially_paid"),
+        }[vendor]
+        old, gone = list(series.truth())[3:5]
+        early = running.clock.base_date - timedelta(days=80)
+        running.set_status(vendor, old, word, axis=axis, at=early)
+        running.delete_order(vendor, gone, force=True)
+        running.clock.advance(HOUR)
+        incremental = series.export()
+        assert (series.missing(), series.gone()) == ({old}, {gone})
+        running.clock.advance(HOUR)
+        full = series.export(mode="full")
+        assert (series.missing(), series.gone()) == (set(), set())
+        assert full["deleted"] == 1
+        assert (full["watermark"] or "") >= (incremental["watermark"] or "?")
+
+    def test_a_window_leaves_the_watermark_alone(self, running: Sandbox, series: Series, vendor: str) -> None:
+        running.insert_orders(vendor)
+        running.clock.advance(HOUR)
+        window = OrderQuery(updated_from=running.clock.base_date)
+        assert series.export(mode="window", query=window)["watermark"] is None
+        running.insert_orders(vendor)
+        running.clock.advance(HOUR)
+        series.export()
+        assert series.missing() == set()
+
+
+class TestIntoFiles:
+    def test_neither_a_window_nor_a_full_export_moves_the_watermark_of_the_series(
+        self, running: Sandbox, tmp_path: Path, vendor: str
+    ) -> None:
+        running.reset()
+        running.clock.advance(1)
+        series = Series(running, vendor, tmp_path)
+        series.export()
+        running.clock.advance(HOUR)
+        running.insert_orders(vendor, 3)
+        running.clock.advance(HOUR)
+        window = OrderQuery(updated_from=running.clock.base_date)
+        assert series.export(mode="window", query=window)["watermark"] is None
+        assert series.export(mode="full")["watermark"] is None
+        assert series.export()["rows"] == 3
+        assert series.missing() == series.repeated() == set()

@@ -1,0 +1,304 @@
+"""What an export asks of the vendor, what it keeps of the answer, and what it says it can miss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from airflow_provider_orders.apis.query import OrderQuery
+from airflow_provider_orders.errors import ConfigurationError
+from airflow_provider_orders.export.plan import LOOKBACK, Horizon, check_plan, make_plan, overlap_of
+from airflow_provider_orders.export.state import Scope, SyncState
+from tests.unit.export.model_source import VENDORS, model_api
+
+if TYPE_CHECKING:
+    from airflow_provider_orders.export.plan import SyncPlan
+
+NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
+WATERMARK = NOW - timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def plan(
+    vendor: str, mode: str = "incremental", *, state: SyncState | None = None, **options: Any
+) -> SyncPlan:
+    query = OrderQuery(
+        **{name: options.pop(name) for name in list(options) if name in OrderQuery.__dataclass_fields__}
+    )
+    return make_plan(model_api(vendor), query, mode=mode, state=state, now=NOW, **options)
+
+
+def asked(vendor: str, made: SyncPlan) -> dict[str, str]:
+    """Give the parameters of the request for the first page."""
+    api = model_api(vendor)
+    listings = api.listings(made.asked) if made.horizon is None else api.newest_first(made.asked)
+    return dict(listings[0].page_request(1).params)
+
+
+class TestTheFirstIncrementalExport:
+    @pytest.mark.parametrize("vendor", VENDORS)
+    def test_reads_everything_without_a_window(self, vendor: str) -> None:
+        made = plan(vendor)
+        assert made.asked == OrderQuery()
+        assert made.horizon is None
+        assert made.window == (None, NOW)
+        assert "every" in made.words
+
+    @pytest.mark.parametrize("vendor", VENDORS)
+    def test_of_a_source_without_orders_is_followed_by_another_first_one_or_goes_on(
+        self, vendor: str
+    ) -> None:
+        first = plan(vendor)
+        state = first.next_state(None, newest_change=None, newest_id=None, run_key="a")
+        assert state.watermark == (None if vendor in {"valomnia", "genuka"} else NOW)
+        again = plan(vendor, state=state)
+        if again.horizon is not None:
+            # Old orders may be entered into a shop that had none.
+            assert not again.horizon.is_past("1", NOW - 400 * DAY)
+
+
+class TestAVendorThatFiltersToTheSecond:
+    @pytest.mark.parametrize("vendor", ["valomnia", "genuka"])
+    def test_is_asked_from_lookback_before_the_watermark_and_for_no_end(self, vendor: str) -> None:
+        made = plan(vendor, state=SyncState(sequence=1, watermark=WATERMARK), lookback=timedelta(minutes=7))
+        assert made.asked == OrderQuery(updated_from=WATERMARK - timedelta(minutes=7))
+        assert made.window == (WATERMARK - timedelta(minutes=7), NOW)
+        params = asked(vendor, made)
+        start = {"valomnia": "lastUpdated_gte", "genuka": "filter[updated_at][start]"}[vendor]
+        sort = {"valomnia": "id", "genuka": "created_at"}[vendor]
+        assert (params[start], params["sort"]) == ("2026-03-29T10:53:00Z", sort)
+        assert "lastUpdated_lt" not in params
+        assert "filter[updated_at][end]" not in params
+
+    @pytest.mark.parametrize("vendor", ["valomnia", "genuka"])
+    def test_of_its_answer_nothing_is_kept_that_changed_after_the_start(self, vendor: str) -> None:
+        made = plan(vendor, state=SyncState(sequence=1, watermark=WATERMARK))
+        assert made.kept.in_window(None, WATERMARK - LOOKBACK)
+        assert made.kept.in_window(None, NOW - timedelta(microseconds=1))
+        assert made.kept.in_window(None, None)
+        assert not made.kept.in_window(None, NOW)
+        assert not made.kept.in_window(None, WATERMARK - LOOKBACK - timedelta(seconds=1))
+
+    @pytest.mark.parametrize("lookback", [timedelta(0), LOOKBACK])
+    def test_a_worker_whose_clock_is_behind_reads_too(self, lookback: timedelta) -> None:
+        made = plan(
+            "genuka", state=SyncState(sequence=1, watermark=NOW + timedelta(hours=1)), lookback=lookback
+        )
+        assert made.asked.updated_from == NOW + timedelta(hours=1) - lookback
+
+    def test_the_watermark_is_the_newest_change_seen_and_never_after_the_start(self) -> None:
+        made = plan("genuka", state=SyncState(sequence=4, watermark=WATERMARK))
+        seen = WATERMARK + timedelta(minutes=3)
+
+        def next_state(newest_change: datetime | None) -> SyncState:
+            state = SyncState(sequence=4, watermark=WATERMARK)
+            return made.next_state(state, newest_change=newest_change, newest_id=None, run_key="b")
+
+        assert next_state(seen) == SyncState(sequence=5, watermark=seen, run_key="b")
+        assert next_state(None).watermark == WATERMARK
+        assert next_state(WATERMARK - DAY).watermark == WATERMARK
+        assert next_state(NOW + DAY).watermark == NOW
+
+    @pytest.mark.parametrize(
+        ("lookback", "words"),
+        [
+            (timedelta(0), "0 minutes"),
+            (timedelta(seconds=1), "1 second"),
+            (timedelta(seconds=90), "1 minute 30 seconds"),
+            (timedelta(hours=2), "120 minutes"),
+            (timedelta(days=2), "2 days"),
+        ],
+    )
+    def test_says_how_late_a_change_may_be(self, lookback: timedelta, words: str) -> None:
+        made = plan("genuka", lookback=lookback)
+        assert made.can_miss[0] == (
+            f"changes that Genuka does not date, or dates more than {words} before they can be read"
+        )
+
+
+class TestAVendorThatFiltersByTheDay:
+    @pytest.mark.parametrize(
+        ("watermark", "day"),
+        [
+            # The zone of its days is not documented: the earlier one of UTC and the assumed zone counts.
+            (datetime(2026, 3, 29, 12, tzinfo=UTC), "2026-03-28"),
+            (datetime(2026, 3, 29, 0, 30, tzinfo=UTC), "2026-03-28"),
+            (datetime(2026, 3, 28, 23, 30, tzinfo=UTC), "2026-03-27"),
+            # Around the nights in which the clocks of Paris change.
+            (datetime(2026, 3, 30, 0, 30, tzinfo=ZoneInfo("Europe/Paris")), "2026-03-28"),
+            (datetime(2026, 10, 26, 0, 30, tzinfo=ZoneInfo("Europe/Paris")), "2026-10-24"),
+            (datetime(2026, 10, 25, 22, 59, tzinfo=UTC), "2026-10-24"),
+        ],
+    )
+    def test_is_asked_from_the_day_before_the_watermark(self, watermark: datetime, day: str) -> None:
+        made = plan("dipli", state=SyncState(sequence=1, watermark=watermark), lookback=timedelta(hours=9))
+        assert asked("dipli", made)["updatedAt"] == day
+
+    def test_its_watermark_is_the_start_of_the_export(self) -> None:
+        made = plan("dipli", state=SyncState(sequence=1, watermark=WATERMARK))
+        state = made.next_state(
+            SyncState(sequence=1, watermark=WATERMARK), newest_change=None, newest_id=7, run_key="b"
+        )
+        assert (state.watermark, state.sequence) == (NOW, 2)
+
+
+class TestAVendorWithoutAFilter:
+    STATE = SyncState(sequence=1, watermark=WATERMARK, newest_id=500)
+
+    def test_is_read_from_the_newest_order_back_to_the_sweep(self) -> None:
+        made = plan("popsell", state=self.STATE, sweep_days=10)
+        assert made.horizon == Horizon(entered=WATERMARK - 10 * DAY, newest_id=500)
+        assert asked("popsell", made)["sort"] == "-id_order"
+        assert made.window == (WATERMARK - 10 * DAY, NOW)
+
+    @pytest.mark.parametrize(
+        ("order_id", "entered", "is_past"),
+        [
+            ("500", WATERMARK - 11 * DAY, True),
+            ("500", WATERMARK - 10 * DAY, False),
+            ("501", WATERMARK - 400 * DAY, False),
+            ("500", None, False),
+            ("?5ab", WATERMARK - 400 * DAY, False),
+        ],
+    )
+    def test_an_order_is_past_if_it_is_old_and_was_there(
+        self, order_id: str, entered: datetime | None, is_past: bool
+    ) -> None:
+        horizon = plan("popsell", state=self.STATE, sweep_days=10).horizon
+        assert horizon is not None
+        assert horizon.is_past(order_id, entered) is is_past
+
+    def test_an_ambassadors_orders_are_all_read_again(self) -> None:
+        made = plan("popsell", state=self.STATE, ambassador_id=3)
+        assert made.horizon is None
+        assert made.can_miss == (
+            "orders deleted at Popsell",
+            "orders that move to a page read before, as another one is deleted while the pages are read",
+        )
+
+
+class TestAWindow:
+    START, END = NOW - 2 * DAY, NOW - DAY
+
+    @pytest.mark.parametrize("vendor", ["valomnia", "genuka"])
+    def test_of_changes_is_asked_for_as_it_is(self, vendor: str) -> None:
+        made = plan(vendor, "window", updated_from=self.START, updated_to=self.END)
+        assert made.asked == made.kept == OrderQuery(updated_from=self.START, updated_to=self.END)
+
+    def test_of_changes_begins_a_day_earlier_where_the_filter_is_by_the_day(self) -> None:
+        made = plan("dipli", "window", updated_from=self.START, updated_to=self.END)
+        assert made.asked == OrderQuery(updated_from=self.START - DAY)
+        assert "does not say when it changed" in made.words
+
+    def test_of_changes_reads_everything_where_there_is_no_filter(self) -> None:
+        made = plan("popsell", "window", updated_from=self.START, updated_to=self.END)
+        assert (made.asked, made.horizon) == (OrderQuery(), None)
+        assert made.kept == OrderQuery(updated_from=self.START, updated_to=self.END)
+
+    def test_of_creation_reads_from_the_newest_order_back_where_there_is_no_filter(self) -> None:
+        made = plan("popsell", "window", created_from=self.START, created_to=self.END)
+        assert made.horizon == Horizon(entered=self.START - DAY, newest_id=None)
+        assert made.can_miss == ("orders entered more than a day before the date that they bear",)
+
+    @pytest.mark.parametrize(("end", "gaps"), [(NOW, 1), (NOW - DAY, 1), (NOW - 2 * DAY, 0), (None, 1)])
+    def test_of_creation_names_the_day_that_is_not_over(self, end: datetime | None, gaps: int) -> None:
+        made = plan("dipli", "window", created_from=NOW - 5 * DAY, created_to=end)
+        assert len(made.can_miss) == gaps
+        assert made.asked == OrderQuery(created_from=NOW - 6 * DAY)
+
+    @pytest.mark.parametrize("vendor", VENDORS)
+    @pytest.mark.parametrize("mode", ["window", "full"])
+    def test_is_no_part_of_a_series(self, vendor: str, mode: str) -> None:
+        made = plan(vendor, mode, updated_from=self.START if mode == "window" else None)
+        assert not made.is_incremental
+
+
+class TestWhatIsRefused:
+    @pytest.mark.parametrize(
+        ("options", "field"),
+        [
+            ({"mode": "sometimes"}, "mode"),
+            ({"mode": "incremental", "updated_from": NOW}, "updated_from"),
+            ({"mode": "full", "created_to": NOW}, "created_to"),
+            ({"mode": "window"}, "updated_from"),
+            ({"mode": "incremental", "lookback": timedelta(seconds=-1)}, "lookback"),
+            ({"mode": "incremental", "sweep_days": -1}, "sweep_days"),
+            ({"mode": "incremental", "limit": 5}, "limit"),
+            ({"mode": "full", "statuses": ("lost",)}, "statuses"),
+        ],
+    )
+    def test_before_anything_is_sent(self, options: dict[str, Any], field: str) -> None:
+        names = OrderQuery.__dataclass_fields__
+        query = OrderQuery(**{name: value for name, value in options.items() if name in names})
+        rest = {name: value for name, value in options.items() if name not in names}
+        with pytest.raises(ConfigurationError) as caught:
+            check_plan(model_api("genuka"), query, **rest)
+        assert caught.value.field == field
+
+    def test_popsell_cannot_be_read_by_ambassador_and_status(self) -> None:
+        with pytest.raises(ConfigurationError):
+            check_plan(
+                model_api("popsell"), OrderQuery(ambassador_id=3, statuses=("OK",)), mode="incremental"
+            )
+
+    @pytest.mark.parametrize(
+        ("query", "mode"),
+        [
+            (OrderQuery(), "full"),
+            (OrderQuery(updated_from=NOW), "window"),
+            (OrderQuery(created_to=NOW), "window"),
+        ],
+    )
+    def test_without_a_mode_it_follows_from_the_window(self, query: OrderQuery, mode: str) -> None:
+        assert check_plan(model_api("genuka"), query) == mode
+
+
+class TestTheOverlap:
+    def test_is_lookback_only_where_the_filter_is_to_the_second(self) -> None:
+        found = {vendor: overlap_of(model_api(vendor).capabilities, LOOKBACK) for vendor in VENDORS}
+        assert found == {"popsell": None, "dipli": None, "valomnia": LOOKBACK, "genuka": LOOKBACK}
+
+
+class TestTheScope:
+    def test_is_the_account_and_the_filters_but_not_the_window(self) -> None:
+        api = model_api("genuka")
+        plain = Scope.of(api, OrderQuery())
+        assert plain == Scope.of(api, OrderQuery(updated_from=NOW, created_to=NOW))
+        others = [
+            Scope.of(api, OrderQuery(statuses=("delivered",))),
+            Scope.of(api, OrderQuery(params={"anonymous": "false"})),
+            Scope.of(model_api("genuka", company_id="1" * 26), OrderQuery()),
+            Scope.of(model_api("valomnia"), OrderQuery()),
+        ]
+        assert len({plain.key, *(scope.key for scope in others)}) == 5
+
+    def test_does_not_depend_on_the_order_of_filters(self) -> None:
+        api = model_api("genuka")
+        one = OrderQuery(statuses=("a", "b"), params={"include": "x", "fields": "y"})
+        other = OrderQuery(statuses=("b", "a"), params={"fields": "y", "include": "x"})
+        assert Scope.of(api, one).key == Scope.of(api, other).key
+
+    def test_its_short_name_repeats_no_filter(self) -> None:
+        query = OrderQuery(params={"filter[customer.email]": "nadia@example.com"})
+        assert "nadia" not in Scope.of(model_api("genuka"), query).key
+
+
+class TestTheState:
+    @pytest.mark.parametrize(
+        "state",
+        [
+            SyncState(),
+            SyncState(sequence=3, watermark=WATERMARK, newest_id=9, shape={"a": 1}, run_key="x\ny"),
+        ],
+    )
+    def test_survives_as_json(self, state: SyncState) -> None:
+        assert SyncState.from_dict(state.as_dict()) == state
+
+    def test_keeps_the_highest_id(self) -> None:
+        made = plan("popsell", state=TestAVendorWithoutAFilter.STATE)
+        state = made.next_state(TestAVendorWithoutAFilter.STATE, newest_change=None, newest_id=7, run_key="b")
+        assert state == replace(state, newest_id=500, watermark=NOW, sequence=2)
