@@ -54,6 +54,8 @@ MODES: Final = ("incremental", "window", "full")
 LOOKBACK: Final = timedelta(minutes=5)
 SWEEP_DAYS: Final = 30
 
+_SLIPPED: Final = "orders that move to a page read before, as another one is deleted while the pages are read"
+
 _DAY: Final = timedelta(days=1)
 _LONGEST_DAY: Final = timedelta(hours=25)
 _WINDOW: Final = frozenset({"updated_from", "updated_to", "created_from", "created_to"})
@@ -245,7 +247,7 @@ def make_plan(
             by_update=capabilities.update_filter is Granularity.SECOND,
             words=f"{api.title}: reads every order.",
         )
-    return replace(plan, can_miss=(*_shared_gaps(query, limit), *plan.can_miss))
+    return replace(plan, can_miss=(*_shared_gaps(query, limit), *plan.can_miss, _SLIPPED))
 
 
 def overlap_of(capabilities: Capabilities, lookback: timedelta) -> timedelta | None:
@@ -396,10 +398,7 @@ def _deletion_gaps(api: OrderApi[Any], capabilities: Capabilities) -> tuple[str,
     deleted = f"orders deleted at {api.title}"
     if capabilities.shows_deleted:
         deleted = f"orders deleted for good at {api.title}; those it marks as deleted are read"
-    return (
-        deleted,
-        "orders that move to a page read before, as another one is deleted while the pages are read",
-    )
+    return (deleted,)
 
 
 def _before(moment: datetime | None, overlap: timedelta) -> datetime | None:

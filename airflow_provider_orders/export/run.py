@@ -225,6 +225,8 @@ class _Export:
                 tally.source_total = page.total
                 tally.pages += 1
                 self._take(page, limit)
+                if not page.is_sure:
+                    self._sink.doubt()
                 if journal is not None:
                     journal.note(page)
                 progress.report(tally)

@@ -122,11 +122,14 @@ class RowPage:
     :param rows: the rows.
     :param total: how many rows the vendor counts in the whole listing, None where it does not say.
     :param position: where the walk stands behind it, None where no other walk could go on from there.
+    :param is_sure: False if the walk has ended and orders may have slipped by, so that one that was not seen need not
+        be gone.
     """
 
     rows: tuple[Row, ...]
     total: int | None
     position: WalkPosition | None = None
+    is_sure: bool = True
 
 
 class Merge:
@@ -151,7 +154,8 @@ class Merge:
             return page
         self._current = page.total
         new = self._seen.add([row.id for row in page.rows])
-        return RowPage(tuple(row for row in page.rows if row.id in new), _sum(self._before, page.total))
+        rows = tuple(row for row in page.rows if row.id in new)
+        return RowPage(rows, _sum(self._before, page.total), is_sure=page.is_sure)
 
     def close(self) -> None:
         """Forget what was seen."""
@@ -189,6 +193,7 @@ class PageWalk:
         self._origin = origin
         self._vendor = vendor
         self._is_past = is_past
+        self._is_sure = True
         self._pass = 1
         self._start_pass()
         if start is not None:
@@ -253,7 +258,7 @@ class PageWalk:
             if row.id in new:
                 new.discard(row.id)
                 fresh.append(row)
-        return RowPage(tuple(fresh), page.total, position)
+        return RowPage(tuple(fresh), page.total, position, self._is_sure)
 
     def _position(self, page: Page) -> WalkPosition | None:
         """Give where the walk stands; nowhere once it has begun again, or where the vendor counts nothing."""
@@ -302,6 +307,7 @@ class PageWalk:
 
     def _end_pass(self) -> None:
         if self._total is None or self._first_total is None:
+            self._is_sure = False
             return
         # Orders that arrived during this pass may lie before its first page; they were not there when it began.
         arrived = max(0, self._total - self._first_total)
@@ -316,6 +322,8 @@ class PageWalk:
             self._start_pass()
         elif missing:
             raise self._error(f"The vendor counts {self._total} orders, but its pages hold {len(self._seen)}")
+        else:
+            self._is_sure = False
 
     def _error(self, what: str) -> PaginationError:
         return PaginationError(

@@ -96,6 +96,9 @@ class Sink(ABC, Generic[_Item]):
     def reject(self, raw: bytes, reason: str) -> None:
         """Keep a row that is not what the vendor documents, with the reason."""
 
+    def doubt(self) -> None:
+        """Take note that an order that did not come need not be gone; called before :meth:`finish`."""
+
     @abstractmethod
     def finish(self, state: SyncState | None) -> Written:
         """Complete what was written, still invisible, and say what it will be.

@@ -69,6 +69,7 @@ def export(
     scope: Scope = SCOPE,
     state: SyncState | None = None,
     complete: bool = False,
+    doubtful: bool = False,
     rejects: Sequence[tuple[bytes, str]] = (),
     page_size: int = 100,
     **options: Any,
@@ -80,6 +81,8 @@ def export(
             sink.write([sink.render(record) for record in orders[start : start + page_size]])
         for raw, reason in rejects:
             sink.reject(raw, reason)
+        if doubtful:
+            sink.doubt()
         written = sink.finish(state)
         sink.commit(MANIFEST, state)
     return written

@@ -496,12 +496,19 @@ def test_partitions_on_another_storage_are_whole_and_replaced(orders_sandbox: Sa
     def listed(manifest: dict[str, Any]) -> dict[str, int]:
         return {"/".join(file["path"].split("/")[-2:]): file["bytes"] for file in manifest["files"]}
 
-    manifest = export("genuka_default", folder, **options, created_from="2000-01-01T00:00:00Z")
+    def exported(created_from: str) -> dict[str, Any]:
+        """Export, and give the manifest as it lies beside the data; XCom leaves out a long list of files."""
+        manifest = export("genuka_default", folder, **options, created_from=created_from)
+        note = json.loads(ObjectStoragePath(manifest["manifest_file"]).read_bytes())
+        assert manifest["files"] == (note["files"] if len(note["files"]) <= 31 else [])
+        return cast("dict[str, Any]", note)
+
+    manifest = exported("2000-01-01T00:00:00Z")
 
     assert {file["path"].split("/")[-2]: file["rows"] for file in manifest["files"]} == days
     assert stored() == listed(manifest)
 
-    again = export("genuka_default", folder, **options, created_from=truth[100]["created_at"])
+    again = exported(truth[100]["created_at"])
 
     assert 0 < len(again["files"]) < len(manifest["files"])
     assert stored() == listed(again)

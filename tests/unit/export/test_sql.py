@@ -358,6 +358,14 @@ class TestTombstones:
         assert export(url, [], complete=True).deleted == 0
         assert "gave no order at all" in caplog.text
 
+    def test_are_not_set_where_orders_may_have_slipped_by(
+        self, url: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        export(url, [order("1"), order("2")])
+        assert export(url, [order("1")], complete=True, doubtful=True).deleted == 0
+        assert "kept moving between the pages" in caplog.text
+        assert export(url, [order("1")], complete=True).deleted == 1
+
 
 class TestRejects:
     def test_are_kept_with_the_reason(self, url: str) -> None:

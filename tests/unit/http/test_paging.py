@@ -150,6 +150,42 @@ class TestWalk:
         assert set(found) >= {str(number) for number in rest}
 
 
+class TestCertainty:
+    def last_page(self, *totals_and_ids: tuple[int | None, list[int]]) -> RowPage:
+        """Walk over pages of two rows, each given with the vendor's count at that moment."""
+        with closing(SeenIds()) as seen:
+            walk = PageWalk(listing(2), seen, origin=ORIGIN, vendor="test")
+            for total, ids in totals_and_ids:
+                step = walk.next_step()
+                assert step is not None
+                number = step.number
+                last = walk.accept(
+                    Page(
+                        number=number,
+                        rows=tuple(Row(str(order_id), b"{}") for order_id in ids),
+                        total=total,
+                        page_size=2,
+                        claimed_number=number,
+                        has_more=len(ids) == 2 and (total is None or total > 2 * number),
+                    )
+                )
+            assert walk.next_step() is None
+        return last
+
+    def test_a_listing_at_rest_is_sure(self) -> None:
+        assert self.last_page((3, [1, 2]), (3, [3])).is_sure
+
+    def test_a_vendor_that_counts_nothing_is_not(self) -> None:
+        assert not self.last_page((None, [1, 2]), (None, [3])).is_sure
+
+    def test_one_pass_more_makes_up_for_an_order_that_left(self) -> None:
+        assert self.last_page((4, [1, 2]), (3, [4]), (3, [2, 3]), (3, [4])).is_sure
+
+    def test_orders_that_leave_in_each_pass_leave_a_doubt(self) -> None:
+        shrinking = [(total, ids) for last in (9, 8, 7) for total, ids in ((4, [1, 2]), (3, [last]))]
+        assert not self.last_page(*shrinking).is_sure
+
+
 class TestRefusals:
     def accept(self, *pages: Page) -> None:
         with closing(SeenIds()) as seen:

@@ -156,6 +156,12 @@ class SqlSink(Sink[StagedOrder]):
         if self._buffered >= _BUFFERED_CHARACTERS:
             self._flush()
 
+    def doubt(self) -> None:
+        """Mark no order as deleted that did not come."""
+        if self._is_complete:
+            log.warning("Orders kept moving between the pages: none is marked as deleted this time")
+        self._is_complete = False
+
     def finish(self, state: SyncState | None) -> Written:
         """Do everything that the transaction does, but for the state, and keep it open."""
         del state
