@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from tests.services import Database
 
-NAMES = ("orders", "order_lines", "orders_rejects", "orders_sync_state")
+NAMES = ("orders", "order_lines", "orders_journal", "orders_rejects", "orders_sync_state")
 CANARY = "Canary O'Personal canary@example.org"
 
 
