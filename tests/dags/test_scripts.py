@@ -166,6 +166,8 @@ def test_airflow_of_the_shell_stays_out(local_airflow: ModuleType, monkeypatch: 
 def test_stopping_ends_a_process_and_its_children(local_airflow: ModuleType, deaf: bool) -> None:
     body = (
         "import signal, subprocess, sys, time\n"
+        # What a shell starts in the background ignores interrupts, and hands that on.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"for number in (signal.SIGINT, signal.SIGTERM) if {deaf} else (): signal.signal(number, signal.SIG_IGN)\n"
         "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         "print('ready', flush=True)\n"
