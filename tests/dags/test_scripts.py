@@ -180,7 +180,7 @@ def test_stopping_ends_a_process_and_its_children(local_airflow: ModuleType, dea
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
 
-        local_airflow.stop(process, patience_s=0.3 if deaf else 30)
+        local_airflow.stop(process, patience_s=0.3 if deaf else 2)
 
         assert process.stdout.read() == ""  # nobody holds the other end any more
         assert process.returncode == (-signal.SIGKILL if deaf else -signal.SIGINT)
