@@ -289,7 +289,7 @@ class TestTheOrder:
         assert "id" in words
 
 
-LACKING = [
+LACKING: list[tuple[str, dict[str, Any], str]] = [
     ("popsell", {"updated_from": JANUARY}, "updated_from"),
     ("popsell", {"updated_to": JANUARY}, "updated_to"),
     ("popsell", {"created_from": JANUARY}, "ambassador_id"),
