@@ -35,9 +35,14 @@ def _asked(sandbox: Sandbox, order_id: str) -> int:
 
 
 def _wait_until_watched(cluster: AirflowCluster, sandbox: Sandbox, run: Run) -> dict[str, Any]:
-    """Wait until the triggerer has asked for the order, after the worker did."""
+    """Wait until the triggerer has asked for the order a few times, after the worker did.
+
+    Once would do, but a busy scheduler of Airflow 3.1 fails a task that is triggered before it has taken note of the
+    worker's end.
+    """
     trigger = cluster.wait_for_deferral(run.dag_id, run.run_id, "wait")
-    wait_for("a poll by the triggerer", lambda: _asked(sandbox, run.order_id) > 1)
+    asked = _asked(sandbox, run.order_id)
+    wait_for("polls by the triggerer", lambda: _asked(sandbox, run.order_id) > asked + 8)
     return trigger
 
 
