@@ -16,7 +16,6 @@ Where an order can come again although it did not change, the sink recognises th
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -47,8 +46,6 @@ __all__ = [
     "overlap_of",
     "past_test",
 ]
-
-log = logging.getLogger(__name__)
 
 MODES: Final = ("incremental", "window", "full")
 LOOKBACK: Final = timedelta(minutes=5)

@@ -96,16 +96,15 @@ def export_orders(
     check_choice("on_drift", on_drift, ON_DRIFT)
     mode = check_plan(api, query, mode=mode, limit=limit, lookback=lookback, sweep_days=sweep_days)
     is_complete = mode == "full" and limit is None
+    scope = Scope.of(api, query)
     state = sink.open(
-        Scope.of(api, query),
+        scope,
         incremental=mode == "incremental",
         complete=is_complete,
         overlap=overlap_of(api.capabilities_for(query), lookback),
     )
     now = now or datetime.now(UTC)
-    name = digest_of(
-        (Scope.of(api, query), query, mode, state.sequence if state else 0, lookback, sweep_days)
-    )
+    name = digest_of((scope, query, mode, state.sequence if state else 0, lookback, sweep_days))
     left = Replay.find(sink.journal, name) if sink.journal is not None else None
 
     def plan_from(started_at: datetime) -> SyncPlan:
@@ -149,7 +148,7 @@ def export_orders(
         orders_conn_id=api.settings.conn_id,
         plan=plan,
         limit=limit,
-        scope=Scope.of(api, query).key,
+        scope=scope.key,
         uri=sink.uri,
         written=written,
         state=next_state,

@@ -212,17 +212,12 @@ class FileSink(Sink[_Item]):
     def _line(self, record: Record) -> _Item:
         """Give what will be written for an order."""
 
-    def _folders(self) -> Iterable[Folder]:
-        """Give the folders that may hold data files of this sink."""
-        return [self._folder]
-
-    def _part(self, name: str, folder: Folder | None = None) -> PartFile:
+    def _part(self, name: str) -> PartFile:
         """Open a data file.
 
         :param name: what comes after the stem, with the ending.
-        :param folder: below the sink's folder; the folder itself by default.
         """
-        return PartFile(folder or self._folder, f"{self._name}{name}", tag=f"{self._tag}.")
+        return PartFile(self._folder, f"{self._name}{name}", tag=f"{self._tag}.")
 
     @property
     def _name(self) -> str:
@@ -269,7 +264,7 @@ class FileSink(Sink[_Item]):
         number = newest["state"]["sequence"]
         named = {file["path"] for file in newest["files"]} | {newest["rejects_file"]}
         names = {path.rpartition("/")[2] for path in named if path} | {newest["versions_file"]}
-        for path in self._files():
+        for path in list(self._folder.iterdir()):
             is_hidden = path.name.startswith(".")
             of = _number(path.name.removeprefix("."), series)
             is_orphan = of == number and path.name not in names and not path.name.endswith(_MANIFEST)
@@ -366,14 +361,11 @@ class FileSink(Sink[_Item]):
     def _remove_replaced(self, kept: set[str]) -> None:
         """Remove what earlier tries left under the names that are this export's alone."""
         own = self._stem if self._series is None else self._series.stem
-        for path in self._files():
+        for path in list(self._folder.iterdir()):
             name = path.name.removeprefix(".")
             is_data = name.startswith((f"{own}.", f"{own}-")) and not name.endswith(_MANIFEST)
             if (is_data and str(path) not in kept) or self._is_old_versions_file(name):
                 path.unlink(missing_ok=True)
-
-    def _files(self) -> list[Folder]:
-        return [path for folder in self._folders() for path in folder.iterdir()]
 
     def _is_old_versions_file(self, name: str) -> bool:
         """Tell whether nobody will read it again; the one before the newest serves a repeated run."""
@@ -383,7 +375,7 @@ class FileSink(Sink[_Item]):
     def _remove_leftovers(self) -> None:
         """Remove what an interrupted run of the same task left; one that still runs fails instead of publishing."""
         start = f".{self._name}."
-        for path in self._files():
+        for path in list(self._folder.iterdir()):
             if path.name.startswith(start) and path.name.endswith(".part"):
                 log.info("Removing %s, left by an interrupted run of this task", path.name)
                 path.unlink(missing_ok=True)
