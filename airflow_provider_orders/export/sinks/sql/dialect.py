@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_orders.export.sinks.sql.tables import Kind
 
-__all__ = ["Dialect", "lock_digest"]
+__all__ = ["Dialect", "lock_digest", "or_update"]
 
 _BATCH: Final = 250
 """Rows of one statement: far below what a server takes as one message."""
@@ -140,6 +140,15 @@ class Dialect(ABC):
     def refresh(self, *tables: Table) -> None:
         """Let the database look at tables of the target that have changed much."""
         del tables
+
+
+def or_update(insert: Any, table: Table, replace: Mapping[str, Callable[[Any], Any]]) -> Insert:
+    """Add ``ON CONFLICT``, in which PostgreSQL and SQLite agree, to an insert of either."""
+    updating: Insert = insert.on_conflict_do_update(
+        index_elements=[column.name for column in table.primary_key],
+        set_={name: value(insert.excluded) for name, value in replace.items()},
+    )
+    return updating
 
 
 def lock_digest(name: str) -> str:

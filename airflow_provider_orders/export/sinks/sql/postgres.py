@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSON, TIMESTAMP
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from airflow_provider_orders.errors import ConfigurationError
-from airflow_provider_orders.export.sinks.sql.dialect import Dialect, lock_digest
+from airflow_provider_orders.export.sinks.sql.dialect import Dialect, lock_digest, or_update
 from airflow_provider_orders.export.sinks.sql.rows import UnfitError, amount_text
 from airflow_provider_orders.export.sinks.sql.tables import Kind
 
@@ -120,11 +120,7 @@ class PostgresDialect(Dialect):
         replace: Mapping[str, Callable[[Any], Any]],
     ) -> Insert:
         """Insert with ``ON CONFLICT``."""
-        insert = postgres_insert(table).from_select(names, rows)
-        return insert.on_conflict_do_update(
-            index_elements=[column.name for column in table.primary_key],
-            set_={name: value(insert.excluded) for name, value in replace.items()},
-        )
+        return or_update(postgres_insert(table).from_select(names, rows), table, replace)
 
     def delete_matching(self, table: Table, column: ColumnElement[Any], matches: Select[Any]) -> Delete:
         """Delete with a join."""

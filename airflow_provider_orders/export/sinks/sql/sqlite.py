@@ -13,7 +13,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, DateTime, Numeric, Text
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from airflow_provider_orders.errors import ConfigurationError
-from airflow_provider_orders.export.sinks.sql.dialect import Dialect, lock_digest
+from airflow_provider_orders.export.sinks.sql.dialect import Dialect, lock_digest, or_update
 from airflow_provider_orders.export.sinks.sql.rows import UnfitError, amount_text
 from airflow_provider_orders.export.sinks.sql.tables import Kind
 
@@ -116,11 +116,7 @@ class SqliteDialect(Dialect):
         replace: Mapping[str, Callable[[Any], Any]],
     ) -> Insert:
         """Insert with ``ON CONFLICT``."""
-        insert = sqlite_insert(table).from_select(names, rows)
-        return insert.on_conflict_do_update(
-            index_elements=[column.name for column in table.primary_key],
-            set_={name: value(insert.excluded) for name, value in replace.items()},
-        )
+        return or_update(sqlite_insert(table).from_select(names, rows), table, replace)
 
     @staticmethod
     def explain(error: BaseException) -> str:
