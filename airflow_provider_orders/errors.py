@@ -112,7 +112,14 @@ class RateLimitedError(OrdersError):
 
 
 class ApiUnavailableError(OrdersError):
-    """The vendor could not be reached or failed, and retrying did not help."""
+    """The vendor could not be reached or failed, and retrying did not help.
+
+    :param retry_after_s: seconds until the vendor will answer again, None where it does not say.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, **details: object) -> None:
+        super().__init__(message, **details)  # type: ignore[arg-type]
+        self.retry_after_s = retry_after_s
 
 
 class UnexpectedPayloadError(OrdersError):

@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 __all__ = ["Envelope", "Listing", "Page", "Row", "RowReader", "TextReader"]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+# Rows come by the hundred thousand, and cannot be part of a circle: the garbage collector need not count them.
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One row of a listing, its bytes as the vendor sent them.
 
     :param id: the row's id; for a row without a readable one, a digest of its bytes.
-    :param raw: the row's JSON.
+    :param raw: the row's JSON; not in its ``repr``.
     """
 
     id: str
-    raw: bytes = field(repr=False)
+    raw: bytes
+
+    def __repr__(self) -> str:
+        return f"Row(id={self.id!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ class Listing:
     def page_request(self, number: int, page_size: int | None = None) -> Request:
         """Give the request for one page, from 1; built from its number, never from a link."""
         params = self.page_params(number, page_size or self.page_size)
-        return replace(self.request, params=(*self.request.params, *params))
+        return replace(self.request, params=(*self.request.params, *params), decode=self.read_envelope)
 
     def read(self, response: Response, number: int) -> Page:
         """Split an answer into rows.
@@ -156,7 +159,7 @@ class Listing:
         :raises UnexpectedPayloadError: the envelope is not the one that the vendor documents.
         """
         try:
-            envelope = self.read_envelope(response.body)
+            envelope: Envelope = response.decoded or self.read_envelope(response.body)
         except msgspec.DecodeError as error:
             raise UnexpectedPayloadError(
                 f"Page {number} has not the documented envelope: {error}.",

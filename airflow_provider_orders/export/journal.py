@@ -34,7 +34,8 @@ _MOST_S: Final = 10.0
 _OLDEST: Final = timedelta(hours=6)
 """Orders read longer ago have changed too often to be taken up."""
 _FEWEST_PAGES: Final = 10
-"""A listing of fewer pages is read again as fast as it is taken up."""
+_SHORTEST_S: Final = 10.0
+"""A listing of fewer pages, or that is read in less time, is read again as fast as it is taken up."""
 
 
 class JournalStore(Protocol):
@@ -109,17 +110,21 @@ class Journal:
     :param store: where.
     :param export: names the export.
     :param started_at: when it began.
+    :param goes_on: whether it follows what an interrupted try has left.
     """
 
-    def __init__(self, store: JournalStore, export: str, started_at: datetime) -> None:
+    def __init__(
+        self, store: JournalStore, export: str, started_at: datetime, *, goes_on: bool = False
+    ) -> None:
         self._store = store
         self._export = export
         self._started_at = started_at
         self._lines: list[bytes] = []
         self._size = 0
-        self._since = time.monotonic()
+        self._started = self._since = time.monotonic()
         self._position: WalkPosition | None = None
         self._is_off = False
+        self._is_worth_it = goes_on
 
     def note(self, page: RowPage) -> None:
         """Note a page that was read; it is kept with others, a few seconds later."""
@@ -136,8 +141,10 @@ class Journal:
             self._keep()
 
     def _keep(self) -> None:
-        if self._position is None:
+        if self._position is None or (not self._is_worth_it and not self._will_last(self._position)):
+            self.stop()
             return
+        self._is_worth_it = True
         head = {
             "export": self._export,
             "started_at": self._started_at.isoformat(),
@@ -153,6 +160,11 @@ class Journal:
             )
             self.stop()
         self._lines, self._size, self._since = [], 0, time.monotonic()
+
+    def _will_last(self, position: WalkPosition) -> bool:
+        """Tell whether the rest of the listing takes long, at the pace of its first pages."""
+        a_page_s = (time.monotonic() - self._started) / position.number
+        return a_page_s * position.pages >= _SHORTEST_S
 
     def stop(self) -> None:
         """Keep nothing any more, and forget what was kept: a walk that begins again cannot be taken up in its middle."""

@@ -24,6 +24,7 @@ __all__ = ["MOST_FILES", "Manifest", "Tally", "WrittenFile", "without_long_lists
 log = logging.getLogger(__name__)
 
 NO_CURRENCY = "unknown"
+_NOTHING: Final = Decimal(0)
 
 MOST_FILES: Final = 31
 """Files that a manifest lists in XCom; one on disk lists them all."""
@@ -139,12 +140,15 @@ class Tally:
         """Count one order."""
         self.rows += 1
         for axis, word in statuses.items():
-            self.statuses.setdefault(axis, Counter())[word.canonical.value] += 1
-            if word.raw is not None and word.canonical.value == "unknown":
+            counts = self.statuses.get(axis)
+            if counts is None:
+                counts = self.statuses[axis] = Counter()
+            counts[word.canonical] += 1
+            if word.raw is not None and word.canonical == "unknown":
                 self._note_unknown(axis, word.raw)
         if total is not None:
             key = currency or NO_CURRENCY
-            self.totals[key] = self.totals.get(key, Decimal(0)) + total
+            self.totals[key] = self.totals.get(key, _NOTHING) + total
 
     def _note_unknown(self, axis: str, raw: str) -> None:
         if (axis, raw) not in self._unknown:
@@ -190,7 +194,10 @@ class Tally:
             deleted=written.deleted,
             rejected=self.rejected,
             rejects_file=written.rejects_file,
-            statuses={axis: dict(sorted(counts.items())) for axis, counts in sorted(self.statuses.items())},
+            statuses={
+                axis: {str(status): count for status, count in sorted(counts.items())}
+                for axis, counts in sorted(self.statuses.items())
+            },
             totals={currency: _plain(total) for currency, total in sorted(self.totals.items())},
             source_total=self.source_total,
             can_miss=list(plan.can_miss),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from airflow_provider_orders.apis.listing import TextReader
 from airflow_provider_orders.models.base import Dates
 
@@ -61,26 +63,26 @@ class RecordReader:
         return dates.read(self.model.ENTERED_FIELD, self._entered(record.raw))
 
 
-class Record:
+class Record(msgspec.Struct, gc=False):
     """One valid order: its bytes, a summary, and on demand the payload and the canonical order.
 
     :param raw: the order's JSON, as the vendor sent it.
     :param summary: what an export needs of every order.
     :param reader: what validated it.
     :param whole: all its fields, where they were read.
+
+    Its ``repr`` shows the id only.
     """
 
-    __slots__ = ("_order", "_reader", "_times", "_whole", "raw", "summary")
+    raw: bytes
+    summary: OrderSummary
+    reader: RecordReader
+    whole: VendorOrder | None = None
+    _order: Order | None = None
+    _times: tuple[datetime | None, datetime | None] | None = None
 
-    def __init__(
-        self, raw: bytes, summary: OrderSummary, reader: RecordReader, whole: VendorOrder | None = None
-    ) -> None:
-        self.raw = raw
-        self.summary = summary
-        self._reader = reader
-        self._whole = whole
-        self._order: Order | None = None
-        self._times: tuple[datetime | None, datetime | None] | None = None
+    def __repr__(self) -> str:
+        return f"Record({self.identity!r})"
 
     @property
     def identity(self) -> str:
@@ -94,7 +96,7 @@ class Record:
         :raises UnexpectedPayloadError: a date cannot be read.
         """
         if self._times is None:
-            self._times = self._reader.model.window_of(self.summary, self._reader.assumed_timezone)
+            self._times = self.reader.model.window_of(self.summary, self.reader.assumed_timezone)
         return self._times
 
     @property
@@ -103,12 +105,12 @@ class Record:
 
         :raises UnexpectedPayloadError: a date cannot be read.
         """
-        known = [moment for moment in (self.times[0], self._reader.entered(self)) if moment is not None]
+        known = [moment for moment in (self.times[0], self.reader.entered(self)) if moment is not None]
         return max(known, default=None)
 
     def payload(self) -> VendorOrder:
         """Give the validated payload."""
-        return self._reader.model.parse(self.raw)
+        return self.reader.model.parse(self.raw)
 
     def order(self) -> Order:
         """Give the canonical order.
@@ -116,8 +118,8 @@ class Record:
         :raises UnexpectedPayloadError: a date cannot be read, or an amount cannot be computed.
         """
         if self._order is None:
-            reader = self._reader
-            whole = self._whole or reader.model.read(self.raw)
+            reader = self.reader
+            whole = self.whole or reader.model.read(self.raw)
             self._order = whole.to_order(account=reader.account, assumed_timezone=reader.assumed_timezone)
         return self._order
 

@@ -7,8 +7,8 @@ The steps are generators. They yield what is to be done - :class:`Send`, :class:
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import re
 import sys
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,9 @@ from urllib.parse import urljoin
 import msgspec
 from tenacity import DoAttempt, DoSleep, RetryCallState, Retrying, retry_if_exception_type
 
+from airflow_provider_orders.apis.auth import fits_header
 from airflow_provider_orders.errors import (
+    ApiUnavailableError,
     AuthenticationError,
     ConfigurationError,
     OrdersError,
@@ -38,8 +40,6 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _JSON = msgspec.json.Decoder(msgspec.Raw)
-
-_HEADER = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +239,12 @@ class Exchanger:
         if self.api.is_outage(response):
             raise self._outage(response)
         if request.expects_json and 200 <= response.status < 300:
-            self._require_json(response)
+            return replace(response, decoded=self._decode(response))
         return response
 
     def _send_within_origin(self, request: Request) -> Steps[Response]:
         """Send a request; follow redirects of a GET by hand, and never out of the origin."""
-        # The libraries refuse such a header too, but requests repeats it in its error.
-        if not all(map(_HEADER.fullmatch, request.headers.values())):
+        if not all(map(fits_header, request.headers.values())):
             raise ConfigurationError(
                 "A header cannot carry what the connection holds: password, or another field that is sent, begins or "
                 "ends with white space, or holds a line break or a letter outside of ASCII; paste it again.",
@@ -291,12 +290,20 @@ class Exchanger:
 
     def _failure(self, response: Response) -> OrdersError:
         error = self.api.failure(response)
-        if isinstance(error, RateLimitedError):
+        if isinstance(error, RateLimitedError | ApiUnavailableError):
             error.retry_after_s = retry_after_s(response.headers.get("retry-after"))
         return error
 
-    def _require_json(self, response: Response) -> None:
+    def _decode(self, response: Response) -> Any:
+        """Read a body that must be JSON; None where it is, but of another shape than the request expects.
+
+        :raises FailedAttempt: it is no JSON, or cut short.
+        """
+        decode = response.request.decode
         try:
+            if decode is not None:
+                with contextlib.suppress(msgspec.ValidationError):
+                    return decode(response.body)
             _JSON.decode(response.body)
         except msgspec.DecodeError:
             kind = response.headers.get("content-type", "no content type").split(";")[0]
@@ -316,6 +323,7 @@ class Exchanger:
                 )
 
             raise FailedAttempt(what, error=error) from None
+        return None
 
 
 def _failed(state: RetryCallState) -> FailedAttempt:

@@ -6,7 +6,7 @@ A leaf: vendors build requests and read responses without knowing how either tra
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlencode
@@ -35,6 +35,8 @@ class Request:
     :param follow_redirects: whether a redirect within the origin is followed. The auth of a vendor that
         answers a login with a redirect reads it instead.
     :param expects_json: whether a successful answer must be JSON.
+    :param decode: reads a successful JSON body, so that it is not read twice: once to see that it is whole, and once for
+        what it says. It raises ``msgspec.ValidationError`` for JSON of another shape, ``msgspec.DecodeError`` for no JSON.
     """
 
     method: str
@@ -46,6 +48,7 @@ class Request:
     repeatable: bool = False
     follow_redirects: bool = True
     expects_json: bool = True
+    decode: Callable[[bytes], Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def may_repeat(self) -> bool:
@@ -81,6 +84,7 @@ class Response:
     :param body: the decoded body.
     :param cookies: values of the cookies that this answer sets.
     :param attempts: how often the request was sent until this answer came.
+    :param decoded: what the request's ``decode`` gave, None where it could not read the body.
     """
 
     request: Request = field(repr=False)
@@ -89,6 +93,7 @@ class Response:
     body: bytes = field(repr=False)
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
     attempts: int = 1
+    decoded: Any = field(default=None, repr=False)
 
     @property
     def location(self) -> str | None:

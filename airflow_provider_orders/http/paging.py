@@ -48,13 +48,13 @@ class SeenIds:
 
     def add(self, ids: Sequence[str]) -> set[str]:
         """Note ids and give those that are new."""
-        new = {
-            row[0]
-            for row in self._database.execute(
-                "INSERT OR IGNORE INTO seen SELECT value FROM json_each(?) WHERE true RETURNING id",
-                (json.dumps(ids),),
-            )
-        }
+        asked = (json.dumps(ids),)
+        # Not by RETURNING: each row that SQLite gives lets another thread run first, and hardly any is known.
+        known = self._database.execute(
+            "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM seen WHERE id = value)", asked
+        )
+        new = set(ids).difference(row[0] for row in known)
+        self._database.execute("INSERT OR IGNORE INTO seen SELECT value FROM json_each(?)", asked)
         self._count += len(new)
         return new
 

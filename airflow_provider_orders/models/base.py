@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import msgspec
 
 from airflow_provider_orders.errors import UnexpectedPayloadError
 from airflow_provider_orders.models.moments import is_blank, read_moment, zone
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Dates", "OrderSummary", "Payload", "VendorOrder"]
 
 
-class OrderSummary(NamedTuple):
+# As a row, one of very many: not counted by the garbage collector.
+class OrderSummary(msgspec.Struct, frozen=True, gc=False):
     """What an export needs of every order.
 
     :param identity: the canonical id.

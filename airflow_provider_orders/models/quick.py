@@ -80,7 +80,8 @@ def quick_order(model: type[VendorOrder], raw: bytes) -> Any:
 
 
 def _decode(model: type[VendorOrder], reading: _Reading, raw: bytes) -> Any:
-    raw.decode()  # a struct skips unknown fields without looking at their bytes
+    if not raw.isascii():
+        raw.decode()  # a struct skips unknown fields without looking at their bytes
     decoder = _DECODERS.get((model, reading))
     if decoder is None:
         # Two threads that build decoders of the same structs at once crash the process (msgspec 0.22).

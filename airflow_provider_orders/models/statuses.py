@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from airflow_provider_orders.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -50,8 +52,7 @@ class FulfillmentStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class StatusWord:
+class StatusWord(msgspec.Struct, frozen=True, gc=False):
     """A vendor's status and what it means.
 
     :param raw: the vendor's own word, None where it sent none.

@@ -84,6 +84,7 @@ class _Ours(Contestant):
     """This package, every order validated, with the settings that a new connection has."""
 
     title = "this provider"
+    extra: ClassVar[Mapping[str, int]] = {}
 
     def prepare(self) -> None:
         from airflow.sdk import ObjectStoragePath
@@ -98,7 +99,7 @@ class _Ours(Contestant):
             conn_id="benchmark",
             host=self.url,
             password=HEADERS["Authorization"].removeprefix("Bearer "),
-            extra={"domain": HEADERS["X-Popsell-Domain"]},
+            extra={"domain": HEADERS["X-Popsell-Domain"], **self.extra},
         )
         self._api = PopsellApi(PopsellSettings.from_connection(fields))
         self._client, self._query, self._export = SyncClient, OrderQuery(), export_orders
@@ -125,6 +126,42 @@ class OursJsonLines(_Ours):
 
     def count(self) -> int:
         return self._count_lines("orders/orders.jsonl")
+
+
+class OursEightAtOnceJsonLines(OursJsonLines):
+    """With twice as many requests at once as a new connection has."""
+
+    title = "this provider, concurrency 8"
+    extra: ClassVar[Mapping[str, int]] = {"concurrency": 8}
+
+
+class PlainLoopJsonLines(Contestant):
+    """What people write first: one session, one page after the other. It checks nothing."""
+
+    title = "plain requests loop"
+    target = "JSON Lines"
+
+    def prepare(self) -> None:
+        import requests
+
+        self._session = requests.Session()
+        self._session.headers.update(HEADERS)
+
+    def export(self) -> None:
+        params = dict(_PARAMS)
+        with self._session, (self.folder / "orders.jsonl").open("w") as file:
+            while True:
+                answer = self._session.get(f"{self.url}/api/v2/manager/orders", params=params, timeout=30)
+                answer.raise_for_status()
+                content = answer.json()
+                for order in content["data"]:
+                    file.write(json.dumps(order) + "\n")
+                if not content["next_page_url"]:
+                    return
+                params["page"] = str(content["current_page"] + 1)
+
+    def count(self) -> int:
+        return self._count_lines("orders.jsonl")
 
 
 class OursParquet(_Ours):
@@ -296,6 +333,8 @@ CONTESTANTS: Mapping[str, type[Contestant]] = {
     kind.__name__: kind
     for kind in (
         OursJsonLines,
+        OursEightAtOnceJsonLines,
+        PlainLoopJsonLines,
         HttpOperatorJsonLines,
         DltJsonLines,
         DltFlatJsonLines,

@@ -42,6 +42,7 @@ def vendor(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(autouse=True)
 def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_MOST_BYTES", 30_000)
+    monkeypatch.setattr(journal, "_SHORTEST_S", 0.0)
 
 
 class Interrupted(BaseException):
@@ -206,6 +207,23 @@ def test_keeps_nothing_of_a_short_listing(orders_sandbox: Sandbox, tmp_path: Pat
         assert tries.kept == []
         check_whole(tries, tries.run())
     assert orders_sandbox.requests == []
+
+
+def test_keeps_nothing_of_a_listing_that_is_read_in_no_time(
+    tries: Tries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_SHORTEST_S", 1000.0)
+    tries.interrupt(after=18)
+    assert tries.kept == []
+    check_whole(tries, tries.run())
+
+
+def test_keeps_on_once_a_try_was_found_to_take_long(tries: Tries, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries.interrupt(after=10)
+    kept = tries.kept
+    monkeypatch.setattr(journal, "_SHORTEST_S", 1000.0)  # the rest is read in no time
+    tries.interrupt(after=15)
+    assert len(tries.kept) > len(kept) > 0
 
 
 def test_goes_on_without_where_there_is_no_room(
