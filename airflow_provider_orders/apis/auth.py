@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_orders.errors import AuthenticationError, ConfigurationError, OrdersError
 
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
     from airflow_provider_orders.apis.settings import ApiSettings
     from airflow_provider_orders.http.messages import Exchange, Request, Response
 
-__all__ = ["Auth", "HeaderAuth", "login_error"]
+__all__ = ["Auth", "HeaderAuth", "fits_header", "login_error"]
+
+_HEADER: Final = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 
 
 class Auth(ABC):
@@ -51,8 +54,7 @@ class HeaderAuth(Auth):
     renewable = False
 
     def __init__(self, header: str, secret: str, *, prefix: str = "") -> None:
-        if not (secret.isascii() and secret.isprintable() and secret == secret.strip()):
-            # The HTTP libraries refuse it too, and repeat it in their error.
+        if not fits_header(secret):
             raise ConfigurationError(
                 "password holds a line break, a space at an end or a character that no key has; copy it again.",
                 field="password",
@@ -69,6 +71,11 @@ class HeaderAuth(Auth):
     def sign(self, request: Request, credential: str) -> Request:
         """Put the credential into the header."""
         return request.with_headers(**{self._header: f"{self._prefix}{credential}"})
+
+
+def fits_header(text: str) -> bool:
+    """Tell whether a text can be a header; the HTTP libraries refuse another one too, but repeat it in their error."""
+    return _HEADER.fullmatch(text) is not None
 
 
 def login_error(response: Response, settings: ApiSettings) -> OrdersError:

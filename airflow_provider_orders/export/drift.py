@@ -25,16 +25,21 @@ import hashlib
 import json
 import logging
 import re
-import types
 from dataclasses import asdict, dataclass, replace
-from decimal import Decimal
-from functools import cache, reduce
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
-from pydantic import BaseModel
 
 from airflow_provider_orders.errors import UnexpectedPayloadError
+from airflow_provider_orders.export.documented import (
+    ANYTHING,
+    JSON_TYPES,
+    NOTHING,
+    UNDOCUMENTED,
+    Documented,
+    documented_paths,
+    join,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,7 +71,6 @@ _SOME = 5
 _LOOSE_KEYS = 8
 _KEYS_OF_AN_OBJECT = 200
 _UNDOCUMENTED_FIELDS = 100
-_DEPTH = 6
 
 # Beyond it counts are halved, so that a field that came late can become usual.
 _MOST_ROWS = 10_000
@@ -77,16 +81,6 @@ _NAMED = 10
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,40}", re.ASCII)
 _DIGITS = 3
 _OTHER_KEYS = "*"
-
-_JSON_TYPES: Mapping[Any, str] = {
-    str: "string",
-    int: "number",
-    float: "number",
-    Decimal: "number",
-    bool: "boolean",
-    list: "array",
-    dict: "object",
-}
 
 # Rows are valid for a model that reads numbers as Decimal; msgspec alone refuses 1e999.
 _DECODER = msgspec.json.Decoder(float_hook=float)
@@ -119,26 +113,12 @@ class Drift:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class _Documented:
-    """What the model says of one place: its types, what is in it; ``types`` is empty where it says nothing."""
-
-    types: frozenset[str] = frozenset()
-    fields: Mapping[str, _Documented] | None = None
-    item: _Documented | None = None
-
-
-_NOTHING = _Documented()
-_ANYTHING = _Documented(frozenset(_JSON_TYPES.values()))
-_UNDOCUMENTED = _Documented(item=_NOTHING)
-
-
 class _Place:
     """Counts what was found at one place of the payload, once per row."""
 
     __slots__ = ("documented", "fields", "inside", "item", "last_inside", "last_row", "rows", "types")
 
-    def __init__(self, documented: _Documented) -> None:
+    def __init__(self, documented: Documented) -> None:
         self.documented = documented
         self.fields: dict[str, _Place] = {}
         self.item: _Place | None = None
@@ -162,7 +142,7 @@ class _Place:
                 self.types.add("array")
                 self._visit_items(value, row)
         elif value is not None:
-            self.types.add(_JSON_TYPES[kind])
+            self.types.add(JSON_TYPES[kind])
 
     def _visit_items(self, items: list[Any], row: int) -> None:
         if self.documented.item is None:
@@ -182,9 +162,9 @@ class _Place:
         """Make the place of a key that was not there before; keys that look like data share one."""
         documented = (self.documented.fields or {}).get(key)
         if documented is None:
-            documented = _UNDOCUMENTED
+            documented = UNDOCUMENTED
             if len(self.fields) >= _KEYS_OF_AN_OBJECT or not _is_name(key):
-                key, documented = _OTHER_KEYS, _ANYTHING
+                key, documented = _OTHER_KEYS, ANYTHING
         return self.fields.setdefault(key, _Place(documented))
 
     def flat(self, path: str = "") -> Iterator[tuple[str, _Seen]]:
@@ -193,7 +173,7 @@ class _Place:
         if self.rows:
             yield path, _Seen(self.rows, self.inside, types_of_all)
         for name, place in self.fields.items():
-            yield from place.flat(_join(path, name))
+            yield from place.flat(join(path, name))
         if self.item is not None:
             yield from self.item.flat(f"{path}[]")
 
@@ -252,7 +232,7 @@ class ShapeWatch:
     """
 
     def __init__(self, model: type[VendorOrder], known: Mapping[str, Any] | None) -> None:
-        self._documented = _documented_paths(model)
+        self._documented = documented_paths(model)
         self._known = _read(known)
         self._root = _Place(self._documented[""])
         self._wait = 1
@@ -289,7 +269,7 @@ class ShapeWatch:
         shape = self._compare()[1]
         gone = {path for path, seen in shape.items() if seen.gone}
         structure = {
-            path: sorted(self._documented.get(path, _NOTHING).types | shape.get(path, _NEVER).types)
+            path: sorted(self._documented.get(path, NOTHING).types | shape.get(path, _NEVER).types)
             for path in {*self._documented, *shape}
             if not _is_within(path, gone)
         }
@@ -319,7 +299,7 @@ class ShapeWatch:
         room = _UNDOCUMENTED_FIELDS - sum(path in known for path in fields)
         unknown = sorted(path for path in fields if path in now and path not in known)
         for path in unknown[max(room, 0) :]:
-            _fold([path], _join(_parent(path), _OTHER_KEYS), known, now)
+            _fold([path], join(_parent(path), _OTHER_KEYS), known, now)
 
     def _is_undocumented(self, path: str) -> bool:
         return path not in self._documented and not path.endswith(("[]", _OTHER_KEYS))
@@ -334,13 +314,13 @@ class ShapeWatch:
                     yield from self._retyped(path, before, seen)
 
     def _new(self, path: str, seen: _Seen) -> Iterator[Drift]:
-        rest = self._known.get(_join(_parent(path), _OTHER_KEYS), _NEVER)
+        rest = self._known.get(join(_parent(path), _OTHER_KEYS), _NEVER)
         may_be_in_rest = rest.loose and not rest.inside
         if path not in self._documented and not path.endswith("[]") and not may_be_in_rest:
             yield Drift(path, "new", None, _words(path, seen.types))
 
     def _retyped(self, path: str, before: _Seen, seen: _Seen) -> Iterator[Drift]:
-        documented = self._documented.get(path, _NOTHING).types
+        documented = self._documented.get(path, NOTHING).types
         if before.types and seen.types - before.types and not before.types | seen.types <= documented:
             yield Drift(path, "retyped", _words(path, before.types), _words(path, seen.types))
 
@@ -396,7 +376,7 @@ def _is_loose(path: str, known: _Shape, now: _Shape) -> bool:
 
 def _mark_loose(parent: str, paths: list[str], known: _Shape, now: _Shape) -> None:
     """Keep an object's loose keys by name, or count them as data where there are too many."""
-    rest = _join(parent, _OTHER_KEYS)
+    rest = join(parent, _OTHER_KEYS)
     before, inside = known.get(rest, _NEVER), now.get(parent, _NEVER).inside
     enough = inside if inside >= _ENOUGH else 0
     # What a few orders made look like data is decided again by the first export that has enough of them.
@@ -427,10 +407,6 @@ def _fold(paths: Iterable[str], rest: str, known: _Shape, now: _Shape) -> None:
 def _is_name(key: str) -> bool:
     """Whether a key looks like a field's name, not like an id, a date or a text."""
     return bool(_NAME.fullmatch(key)) and sum(map(str.isdigit, key)) <= _DIGITS
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
 
 
 def _parent(path: str) -> str:
@@ -471,51 +447,3 @@ def _write(shape: _Shape) -> dict[str, Any]:
         entry = {**asdict(smaller), "types": sorted(seen.types)}
         fields[path] = {name: value for name, value in entry.items() if value}
     return {"version": _VERSION, "fields": fields}
-
-
-@cache
-def _documented_paths(model: type[VendorOrder]) -> dict[str, _Documented]:
-    """Give what a model says of each path; the order itself has the empty path."""
-    return dict(_walk(_documented(model, _DEPTH), ""))
-
-
-def _walk(documented: _Documented, path: str) -> Iterator[tuple[str, _Documented]]:
-    yield path, documented
-    for name, part in (documented.fields or {}).items():
-        yield from _walk(part, _join(path, name))
-    if documented.item is not None:
-        yield from _walk(documented.item, f"{path}[]")
-
-
-def _documented(annotation: Any, depth: int) -> _Documented:
-    """Read a field's annotation.
-
-    :param depth: how many levels of fields are still opened.
-    """
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _documented(arguments[0], depth)
-    if origin in {Union, types.UnionType}:
-        return reduce(_either, (_documented(member, depth) for member in arguments))
-    if origin is list:
-        item = _documented(arguments[0], depth)
-        return _Documented(frozenset({"array"}), item=None if item is _ANYTHING else item)
-    if origin is dict:
-        return _Documented(frozenset({"object"}))
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return _Documented(frozenset({"object"}), _documented_fields(annotation, depth) if depth else None)
-    if annotation is types.NoneType:
-        return _NOTHING
-    return _Documented(frozenset({_JSON_TYPES[annotation]})) if annotation in _JSON_TYPES else _ANYTHING
-
-
-def _documented_fields(model: type[BaseModel], depth: int) -> dict[str, _Documented]:
-    return {name: _documented(info.annotation, depth - 1) for name, info in model.model_fields.items()}
-
-
-def _either(one: _Documented, other: _Documented) -> _Documented:
-    fields = dict(one.fields or {})
-    for name, part in (other.fields or {}).items():
-        fields[name] = _either(fields[name], part) if name in fields else part
-    items = [part.item for part in (one, other) if part.item is not None]
-    return _Documented(one.types | other.types, fields or None, reduce(_either, items) if items else None)

@@ -53,6 +53,8 @@ SWEEP_DAYS: Final = 30
 
 _SLIPPED: Final = "orders that move to a page read before, as another one is deleted while the pages are read"
 
+_IMPORTED: Final = "imported orders, entered with an older date"
+
 _DAY: Final = timedelta(days=1)
 _LONGEST_DAY: Final = timedelta(hours=25)
 _WINDOW: Final = frozenset({"updated_from", "updated_to", "created_from", "created_to"})
@@ -65,16 +67,24 @@ class Horizon:
     :param entered: orders created before it are past, unless the vendor got to know them later: ids grow with that, and a
         page full of old orders that were entered late is not the end of the newer ones.
     :param newest_id: of those, the ones up to this id; a higher one is an order that was entered late.
+    :param lowest_id: no page ends the listing that holds this id or a higher one, however old its orders are: they may
+        have been imported with the dates of another system. 0 to read to the end; None where any page of old orders is
+        taken for the end.
     """
 
     entered: datetime
     newest_id: int | None
+    lowest_id: int | None = None
 
     def is_past(self, order_id: str, entered: datetime | None) -> bool:
         """Tell whether an order lies behind it; one that cannot be placed does not."""
         if entered is None or entered >= self.entered or not order_id.isdigit():
             return False
         return self.newest_id is None or int(order_id) <= self.newest_id
+
+    def may_end_at(self, order_id: str) -> bool:
+        """Tell whether a page with this order can be the end of what is wanted."""
+        return self.lowest_id is None or (order_id.isdigit() and int(order_id) < self.lowest_id)
 
 
 def past_test(horizon: Horizon | None, reader: RecordReader) -> PastTest | None:
@@ -84,7 +94,10 @@ def past_test(horizon: Horizon | None, reader: RecordReader) -> PastTest | None:
 
     def is_past(rows: Sequence[Row]) -> bool:
         try:
-            return all(horizon.is_past(row.id, reader.read(row.raw).entered) for row in rows)
+            return all(
+                horizon.may_end_at(row.id) and horizon.is_past(row.id, reader.read(row.raw).entered)
+                for row in rows
+            )
         except UnexpectedPayloadError:
             return False  # a row that cannot be read cannot be placed
 
@@ -101,6 +114,8 @@ class SyncPlan:
     :param asked: the query that the vendor answers.
     :param kept: the query whose window each order is held against, because the vendor's may be wider.
     :param horizon: how far back to read from the newest order; None to read the listing as it comes.
+    :param swept_from: where the lowest id has to be known of the orders that the next export may look at again: those
+        entered since then; None where it asks for changes.
     :param by_update: whether the next watermark is the latest change seen, by the vendor's clock; else it is the start
         of the export, by ours.
     :param started_at: when the export began; no change from then on is part of it.
@@ -114,6 +129,7 @@ class SyncPlan:
     asked: OrderQuery
     kept: OrderQuery
     horizon: Horizon | None = None
+    swept_from: datetime | None = None
     by_update: bool = False
     started_at: datetime
     words: str
@@ -125,24 +141,35 @@ class SyncPlan:
         return self.mode == "incremental"
 
     def next_state(
-        self, state: SyncState | None, *, newest_change: datetime | None, newest_id: int | None, run_key: str
+        self,
+        state: SyncState | None,
+        *,
+        newest_change: datetime | None,
+        newest_id: int | None,
+        lowest_id: int | None = None,
+        run_key: str,
     ) -> SyncState:
         """Give the state after this export.
 
         :param state: the state before it.
         :param newest_change: the latest change among the orders read.
         :param newest_id: the highest order id read.
+        :param lowest_id: the lowest id of the orders read that were entered since ``swept_from``.
         :param run_key: the task instance.
         """
         state = state or SyncState()
         # The latest change seen is by the vendor's own clock, however wrong that runs.
         reached = newest_change if self.by_update else self.started_at
         known = [min(moment, self.started_at) for moment in (state.watermark, reached) if moment is not None]
-        ids = [number for number in (state.newest_id, newest_id) if number is not None]
+        newest_id = max(filter(None, (state.newest_id, newest_id)), default=None)
+        if self.swept_from is not None and lowest_id is None:
+            lowest_id = (newest_id or 0) + 1
         return SyncState(
             sequence=state.sequence + 1,
             watermark=max(known, default=None),
-            newest_id=max(ids, default=None),
+            newest_id=newest_id,
+            swept_from=self.swept_from,
+            lowest_id=lowest_id,
             run_key=run_key,
         )
 
@@ -242,6 +269,7 @@ def make_plan(
             kept=query,
             started_at=now,
             by_update=capabilities.update_filter is Granularity.SECOND,
+            swept_from=_sweep_start(capabilities, now, sweep_days),
             words=f"{api.title}: reads every order.",
         )
     return replace(plan, can_miss=(*_shared_gaps(query, limit), *plan.can_miss, _SLIPPED))
@@ -303,18 +331,22 @@ def _incremental(
                 *gaps,
             ),
         )
-    sweep = timedelta(days=sweep_days)
     horizon = None
-    if capabilities.newest_first and watermark is not None:
-        horizon = Horizon(entered=watermark - sweep, newest_id=(state.newest_id if state else None) or 0)
+    if capabilities.newest_first and state is not None and watermark is not None:
+        horizon = _horizon(state, watermark - timedelta(days=sweep_days))
         gaps = (
             f"changes of orders later than {_days(sweep_days)} after they were placed",
+            *_filter_gaps(query),
             *gaps,
         )
         words = (
             f"{api.title} cannot filter by update: reads from the newest order back to "
             f"{horizon.entered.isoformat(timespec='seconds')}, {_days(sweep_days)} before the watermark."
         )
+        if not horizon.lowest_id:
+            words += (
+                " This time to the oldest one, as it is not known yet where the orders of these days begin."
+            )
     else:
         words = f"{api.title} cannot filter these orders by update: reads every one."
     return SyncPlan(
@@ -324,16 +356,45 @@ def _incremental(
         asked=query,
         kept=query,
         horizon=horizon,
+        swept_from=horizon.entered if horizon else _sweep_start(capabilities, now, sweep_days),
         started_at=now,
         words=words,
         can_miss=gaps,
     )
 
 
+def _filter_gaps(query: OrderQuery) -> list[str]:
+    """Name what the lowest id and the highest do not tell, as they are those of the orders that match."""
+    gaps = []
+    if query.statuses or query.params:
+        gaps.append(f"orders that come to match the filters behind a page of {_IMPORTED}")
+    if len(query.statuses) > 1:
+        gaps.append("orders entered with an older date that were imported while the listing was read")
+    return gaps
+
+
+def _horizon(state: SyncState, entered: datetime) -> Horizon:
+    is_known = state.swept_from is not None and state.swept_from <= entered
+    return Horizon(
+        entered=entered,
+        newest_id=state.newest_id or 0,
+        lowest_id=(state.lowest_id or 0) if is_known else 0,
+    )
+
+
+def _sweep_start(capabilities: Capabilities, now: datetime, sweep_days: int) -> datetime | None:
+    """Give since when the orders were entered at which the export after a complete one looks again."""
+    return now - timedelta(days=sweep_days) if capabilities.newest_first else None
+
+
 def _changed_between(
     api: OrderApi[Any], query: OrderQuery, capabilities: Capabilities, now: datetime
 ) -> SyncPlan:
     start, end = query.updated_from, query.updated_to
+    dates_changes = api.order_model.WINDOW_FIELDS[1] is not None
+    gaps: tuple[str, ...] = ()
+    if end is not None and dates_changes:
+        gaps = ("orders that were changed again after the window, and lie in a later one",)
     words = f"{api.title}: reads what changed in the window."
     asked = query
     if capabilities.update_filter is Granularity.DAY:
@@ -344,7 +405,7 @@ def _changed_between(
         words = f"{api.title} cannot filter by update: reads every order."
     if not capabilities.update_filter_ends:
         asked = replace(asked, updated_to=None)
-        if api.order_model.WINDOW_FIELDS[1] is None and end is not None:
+        if end is not None and not dates_changes:
             words += " An order does not say when it changed, so that later changes are in it too."
     return SyncPlan(
         mode="window",
@@ -354,7 +415,7 @@ def _changed_between(
         kept=query,
         started_at=now,
         words=words,
-        can_miss=("orders that were changed again after the window, and lie in a later one",) if end else (),
+        can_miss=gaps,
     )
 
 
@@ -371,7 +432,10 @@ def _created_between(
         if capabilities.newest_first and start is not None:
             horizon = Horizon(entered=start - _DAY, newest_id=None)
             words = f"{api.title} cannot filter by creation: reads from the newest order back to the window."
-            gaps = ("orders entered more than a day before the date that they bear",)
+            gaps = (
+                "orders entered more than a day before the date that they bear",
+                f"orders behind a page of {_IMPORTED}",
+            )
     elif capabilities.created_filter is Granularity.DAY:
         asked = replace(query, created_from=_before(start, _DAY), created_to=None)
         if end is None or end > now - _LONGEST_DAY:

@@ -7,24 +7,19 @@ does not grow with the orders: what was written lies in a temporary file of SQLi
 from __future__ import annotations
 
 import json
-import logging
 import sqlite3
-from bisect import bisect_right
-from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_orders.errors import ConfigurationError, UnexpectedPayloadError
-from airflow_provider_orders.export.manifest import NO_CURRENCY
+from airflow_provider_orders.export.findings import MOST_IDS, Difference, Findings, Reconciliation
 from airflow_provider_orders.export.plan import check_plan, make_plan, mode_of, past_test
 from airflow_provider_orders.export.record import RecordReader
-from airflow_provider_orders.export.windows import Window, window_kwargs
 from airflow_provider_orders.export.written import Coverage, Export, read_moment
-from airflow_provider_orders.models.money import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_orders.apis.query import OrderQuery
     from airflow_provider_orders.export.plan import SyncPlan
     from airflow_provider_orders.export.record import Record
+    from airflow_provider_orders.export.windows import Window
     from airflow_provider_orders.export.written import Target, WrittenOrder
     from airflow_provider_orders.http.messages import Exchange
     from airflow_provider_orders.http.sync import SyncClient
@@ -54,78 +50,11 @@ __all__ = [
     "count_target",
 ]
 
-log = logging.getLogger(__name__)
-
 DEPTHS: Final = ("totals", "orders")
-
-MOST_IDS: Final = 100
-"""Ids that a report names, and windows: XCom carries it."""
 
 _BATCH: Final = 1000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-
-
-class Difference(TypedDict):
-    """Orders that differ in one way.
-
-    :param count: how many.
-    :param ids: the first hundred of them; none where only counts were compared.
-    """
-
-    count: int
-    ids: list[str]
-
-
-class Reconciliation(TypedDict):
-    """What a reconciliation has found.
-
-    :param source: the vendor.
-    :param orders_conn_id: the connection.
-    :param depth: ``totals`` or ``orders``.
-    :param by: what the windows are about, ``created`` or ``updated``.
-    :param window: from and to in ISO form, each None where open.
-    :param uri: the folder or table compared with.
-    :param checked: how many orders the ``source`` has in the window, and how many were ``written``.
-    :param missing: in the source, not in the target.
-    :param extra: in the target, no longer in the source, and not marked as deleted.
-    :param changed: in both, with another amount or another content.
-    :param changed_since: placed or changed after the exports; no difference.
-    :param unreadable: rows of the source that are not what the vendor documents, and were not compared.
-    :param totals: per currency, the sum of the orders' totals in the ``source`` and as ``written``, as text; empty where
-        only counts were compared.
-    :param windows: the first hundred windows that differ, with their counts.
-    :param windows_to_repair: windows with missing or changed orders, as arguments for a mapped export; at most a hundred,
-        adjoining ones as one where there are more.
-    :param is_equal: whether nothing is missing, extra or changed.
-    :param can_miss: in words, what this comparison cannot see.
-    :param requests: requests sent.
-    :param seconds: how long it took.
-    :param started_at: when it started, ISO in UTC.
-    :param finished_at: when it finished.
-    """
-
-    source: str
-    orders_conn_id: str
-    depth: str
-    by: str
-    window: list[str | None]
-    uri: str
-    checked: dict[str, int]
-    missing: Difference
-    extra: Difference
-    changed: Difference
-    changed_since: Difference
-    unreadable: int
-    totals: dict[str, dict[str, str]]
-    windows: list[dict[str, Any]]
-    windows_to_repair: list[dict[str, str]]
-    is_equal: bool
-    can_miss: list[str]
-    requests: int
-    seconds: float
-    started_at: str
-    finished_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,25 +142,26 @@ def compare_totals(
     :param uri: what is compared with.
     :param covers: whether a change should be in what was written.
     """
-    report = _Report(client, "totals", by, [each.window for each in counted], uri)
+    findings = Findings("totals", by, [each.window for each in counted], uri)
+    comparison = _Comparison(client, findings)
     counts: list[int | None] = []
-    if _is_exact(client.api, _between(query, by, report.windows[:1])):
+    if _is_exact(client.api, _between(query, by, findings.windows[:1])):
         for each in counted:
             own = _between(query, by, [each.window])
             total = _count(client, own)
             counts.append(each.written if total == each.written + each.rejected else None)
     unsure = [number for number in range(len(counted)) if not counts or counts[number] is None]
-    read = report.count(query, unsure, covers, at_once=not counts)
+    read = comparison.count(query, unsure, covers, at_once=not counts)
     for number, each in enumerate(counted):
         source = read.get(number, each.written)
-        report.source[number], report.written[number] = source, each.written
+        findings.source[number], findings.written[number] = source, each.written
         for kind, count in (("missing", source - each.written), ("extra", each.written - source)):
             if count > 0:
-                report.add(kind, number, count)
+                findings.add(kind, number, count)
     gaps = ["changed orders, and missing ones where as many are extra; depth='orders' sees them"]
     if by == "updated":
         gaps.append("orders that changed since the export lie in a later window, and count as extra")
-    return report.sum_up(gaps)
+    return comparison.sum_up(gaps)
 
 
 def compare_orders(
@@ -245,23 +175,23 @@ def compare_orders(
     :param windows: the windows in order.
     :param by: what the windows are about.
     """
-    report = _Report(client, "orders", by, windows, target.uri)
+    comparison = _Comparison(client, Findings("orders", by, windows, target.uri))
     with closing(_Ledger(by)) as ledger:
         ledger.load(target.orders())
-        for records, unreadable in report.read(_between(query, by, windows)):
-            report.unreadable += len(unreadable)
+        for records, unreadable in comparison.read(_between(query, by, windows)):
+            comparison.findings.unreadable += len(unreadable)
             held = ledger.look_up([record.identity for record in records])
             for record in records:
-                report.compare(record, held.get(record.identity), target.covers)
+                comparison.compare(record, held.get(record.identity), target.covers)
             ledger.mark([record.identity for record in records] + unreadable)
         end = windows[-1][1]
         if by == "updated" and end is not None and ledger.has_unseen(windows):
             # Changed again after the windows: they are not gone, only no longer in them.
             later = replace(query, updated_from=end)
-            for records, unreadable in report.read(later):
+            for records, unreadable in comparison.read(later):
                 ledger.mark([record.identity for record in records] + unreadable, later=True)
-        report.take_rest(ledger)
-    return report.sum_up(_gaps(client.api))
+        comparison.take_rest(ledger)
+    return comparison.sum_up(_gaps(client.api))
 
 
 def _gaps(api: OrderApi[Any]) -> list[str]:
@@ -296,49 +226,26 @@ def _total(listing: Listing) -> Exchange[int | None]:
     return listing.read(response, 1).total
 
 
-@dataclass
-class _Report:
+class _Comparison:
     """One comparison on its way.
 
-    :param source: per window, orders that the vendor has.
-    :param written: per window, orders that were written.
-    :param unreadable: rows that were not compared.
+    :param client: the client.
+    :param findings: what it has found.
     """
 
-    client: SyncClient
-    depth: str
-    by: str
-    windows: Sequence[Window]
-    uri: str
-    source: Counter[int] = field(default_factory=Counter)
-    written: Counter[int] = field(default_factory=Counter)
-    unreadable: int = 0
-
-    def __post_init__(self) -> None:
-        settings = self.client.api.settings
+    def __init__(self, client: SyncClient, findings: Findings) -> None:
+        self._client = client
+        self.findings = findings
+        settings = client.api.settings
         self._reader = RecordReader(
-            self.client.api.order_model, account=settings.account, assumed_timezone=settings.assumed_timezone
+            client.api.order_model, account=settings.account, assumed_timezone=settings.assumed_timezone
         )
-        # An open window begins before all others.
-        self._starts = [window[0] or datetime.min.replace(tzinfo=UTC) for window in self.windows]
-        self._found: dict[str, Counter[int]] = {
-            kind: Counter() for kind in ("missing", "extra", "changed", "changed_since")
-        }
-        self._ids: dict[str, list[str]] = {kind: [] for kind in self._found}
-        self._sums: dict[str, dict[str, Decimal]] = {}
-        self._requests = self.client.requests_sent
-        self._started_at = datetime.now(UTC)
-
-    def add(self, kind: str, number: int, count: int = 1, order_id: str | None = None) -> None:
-        """Note a difference in a window."""
-        self._found[kind][number] += count
-        if order_id is not None and len(self._ids[kind]) < MOST_IDS:
-            self._ids[kind].append(order_id)
+        self._requests = client.requests_sent
 
     def read(self, query: OrderQuery) -> Iterator[tuple[list[Record], list[str]]]:
         """Read orders, page by page, and the ids of rows that are not what the vendor documents."""
-        plan = _plan(self.client.api, query)
-        for page in self.client.iter_pages(plan.asked, is_past=past_test(plan.horizon, self._reader)):
+        plan = _plan(self._client.api, query)
+        for page in self._client.iter_pages(plan.asked, is_past=past_test(plan.horizon, self._reader)):
             records, unreadable = [], []
             for row in page.rows:
                 try:
@@ -355,123 +262,55 @@ class _Report:
         self, query: OrderQuery, numbers: Sequence[int], covers: Covers, *, at_once: bool
     ) -> dict[int, int]:
         """Count the vendor's orders in windows by reading them: each window for itself, or all in one go."""
-        counts = dict.fromkeys(numbers, 0)
-        spans = [self.windows] if at_once else [[self.windows[number]] for number in numbers]
+        counts, windows = dict.fromkeys(numbers, 0), self.findings.windows
+        spans = [windows] if at_once else [[windows[number]] for number in numbers]
         for span in spans:
-            for records, unreadable in self.read(_between(query, self.by, span)):
-                self.unreadable += len(unreadable)
+            for records, unreadable in self.read(_between(query, self.findings.by, span)):
+                self.findings.unreadable += len(unreadable)
                 for record in records:
-                    number = self._number(self._moment(*record.times))
+                    number = self.findings.number(self._moment(*record.times))
                     if number not in counts:
                         continue
                     if covers(*record.times):
                         counts[number] += 1
                     else:
-                        self.add("changed_since", number)
+                        self.findings.add("changed_since", number)
         return counts
 
     def compare(self, record: Record, held: _Held | None, covers: Covers) -> None:
         """Compare an order with what was written of it."""
-        number = self._number(self._moment(*record.times))
+        number = self.findings.number(self._moment(*record.times))
         if number is None:
             return
         order = record.order()
-        self.source[number] += 1
-        self._sum("source", order.currency, order.total)
+        self.findings.source[number] += 1
+        self.findings.add_amount("source", order.currency, order.total)
         if held is not None and held.equals(order):
             return
         kind = "missing" if held is None else "changed"
-        self.add(kind if covers(*record.times) else "changed_since", number, 1, record.identity)
+        self.findings.add(kind if covers(*record.times) else "changed_since", number, 1, record.identity)
 
     def take_rest(self, ledger: _Ledger) -> None:
         """Count what was written, and note what of it the vendor does not have."""
-        for row in ledger.rows(self.windows):
-            number = self._number(row.moment)
+        for row in ledger.rows(self.findings.windows):
+            number = self.findings.number(row.moment)
             if number is None:
                 continue
             if not row.is_deleted or row.seen:
-                self.written[number] += 1
-                self._sum("written", row.currency, row.total)
+                self.findings.written[number] += 1
+                self.findings.add_amount("written", row.currency, row.total)
             if row.seen == _LATER:
-                self.add("changed_since", number, 1, row.id)
+                self.findings.add("changed_since", number, 1, row.id)
             elif not row.seen and not row.is_deleted:
-                self.add("extra", number, 1, row.id)
-
-    def _sum(self, side: str, currency: str | None, total: Decimal | None) -> None:
-        if total is not None:
-            sums = self._sums.setdefault(
-                currency or NO_CURRENCY, {"source": Decimal(0), "written": Decimal(0)}
-            )
-            sums[side] += total
+                self.findings.add("extra", number, 1, row.id)
 
     def _moment(self, created: datetime | None, updated: datetime | None) -> datetime | None:
-        return created if self.by == "created" else updated
-
-    def _number(self, moment: datetime | None) -> int | None:
-        """Find the window of a moment; an unknown one lies in the first, as in an export."""
-        if moment is None:
-            return 0
-        number = bisect_right(self._starts, moment) - 1
-        end = self.windows[number][1]
-        return number if number >= 0 and (end is None or moment < end) else None
+        return created if self.findings.by == "created" else updated
 
     def sum_up(self, can_miss: list[str]) -> Reconciliation:
         """Give the report."""
-        api, finished_at = self.client.api, datetime.now(UTC)
-        kinds = {
-            kind: Difference(count=counts.total(), ids=self._ids[kind])
-            for kind, counts in self._found.items()
-        }
-        wrong = {number for kind in ("missing", "extra", "changed") for number in self._found[kind]}
-        if self.unreadable:
-            log.warning(
-                "%d rows are not what %s documents, and were not compared", self.unreadable, api.title
-            )
-        return Reconciliation(
-            source=api.vendor,
-            orders_conn_id=api.settings.conn_id,
-            depth=self.depth,
-            by=self.by,
-            window=[
-                moment.isoformat() if moment else None for moment in (self.windows[0][0], self.windows[-1][1])
-            ],
-            uri=self.uri,
-            checked={"source": self.source.total(), "written": self.written.total()},
-            missing=kinds["missing"],
-            extra=kinds["extra"],
-            changed=kinds["changed"],
-            changed_since=kinds["changed_since"],
-            unreadable=self.unreadable,
-            totals={
-                currency: {side: f"{plain(total):f}" for side, total in sums.items()}
-                for currency, sums in sorted(self._sums.items())
-            },
-            windows=[
-                {
-                    **window_kwargs(self.by, self.windows[number]),
-                    "source": self.source[number],
-                    "written": self.written[number],
-                }
-                for number in sorted(wrong)[:MOST_IDS]
-            ],
-            windows_to_repair=self._to_repair(),
-            is_equal=not wrong,
-            can_miss=can_miss,
-            requests=self.client.requests_sent - self._requests,
-            seconds=round((finished_at - self._started_at).total_seconds(), 3),
-            started_at=self._started_at.isoformat(),
-            finished_at=finished_at.isoformat(),
-        )
-
-    def _to_repair(self) -> list[dict[str, str]]:
-        """Give the windows that another export brings right; what is extra in a target it does not take away."""
-        numbers = sorted({*self._found["missing"], *self._found["changed"]})
-        size = -(-len(numbers) // MOST_IDS) or 1
-        groups = [numbers[start : start + size] for start in range(0, len(numbers), size)]
-        return [
-            window_kwargs(self.by, (self.windows[group[0]][0], self.windows[group[-1]][1]))
-            for group in groups
-        ]
+        requests = self._client.requests_sent - self._requests
+        return self.findings.sum_up(self._client.api, can_miss=can_miss, requests=requests)
 
 
 _UNSEEN, _SEEN, _LATER = 0, 1, 2

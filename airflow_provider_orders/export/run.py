@@ -26,7 +26,7 @@ from airflow_provider_orders.export.record import Record, RecordReader
 from airflow_provider_orders.export.state import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow_provider_orders.apis.query import OrderQuery
     from airflow_provider_orders.export.sinks.base import Sink
@@ -123,8 +123,18 @@ def export_orders(
     if left is not None and not left.can_go_on(client, plan, now):
         left, plan = None, plan_from(now)
     log.info("%s", plan.words)
-    export = _Export(client, plan, sink, known_shape=state.shape if state else None, on_reject=on_reject)
-    journal = Journal(sink.journal, name, plan.started_at) if sink.journal and limit is None else None
+    moves_state = plan.is_incremental or (is_complete and sink.replaces_orders)
+    export = _Export(
+        client,
+        plan,
+        sink,
+        known_shape=sink.known_shape,
+        on_reject=on_reject,
+        moves_state=moves_state,
+    )
+    journal = None
+    if sink.journal is not None and limit is None:
+        journal = Journal(sink.journal, name, plan.started_at, goes_on=left is not None)
     try:
         export.read(limit, journal, left)
     except (UnexpectedPayloadError, PaginationError):
@@ -135,13 +145,18 @@ def export_orders(
     report(drifts, api.vendor)
     if on_drift == "fail":
         refuse(drifts, api.vendor)
+    shape = export.shape.shape()
     next_state = None
-    if plan.is_incremental or (is_complete and sink.replaces_orders):
+    if moves_state:
         next_state = replace(
             plan.next_state(
-                state, newest_change=export.newest_change, newest_id=export.newest_id, run_key=run_key
+                state,
+                newest_change=export.newest_change,
+                newest_id=export.newest_id,
+                lowest_id=export.lowest_id,
+                run_key=run_key,
             ),
-            shape=export.shape.shape(),
+            shape=shape,
         )
     written = sink.finish(next_state)
     manifest = export.tally.manifest(
@@ -156,7 +171,7 @@ def export_orders(
         fingerprint=export.shape.fingerprint(),
         requests=client.requests_sent,
     )
-    sink.commit(manifest, next_state)
+    sink.commit(manifest, next_state, shape=shape)
     return manifest
 
 
@@ -168,6 +183,7 @@ class _Export:
     :param sink: where to.
     :param known_shape: the shape of the payloads of the last committed export.
     :param on_reject: see :func:`export_orders`.
+    :param moves_state: whether the watermark will move, so that progress is to be noted.
     """
 
     def __init__(
@@ -178,12 +194,14 @@ class _Export:
         *,
         known_shape: Any,
         on_reject: str,
+        moves_state: bool,
     ) -> None:
         api = client.api
         self._client = client
         self._plan = plan
         self._sink: Sink[Any] = sink
         self._on_reject = on_reject
+        self._moves_state = moves_state
         self._reader = RecordReader(
             api.order_model,
             account=api.settings.account,
@@ -197,27 +215,17 @@ class _Export:
         self.shape = ShapeWatch(api.order_model, known=known_shape)
         self.newest_change: datetime | None = None
         self.newest_id: int | None = None
+        self.lowest_id: int | None = None
 
     def read(self, limit: int | None, journal: Journal | None, left: Replay | None) -> None:
         """Read all pages into the sink, behind those that an interrupted try has left."""
         plan, tally = self._plan, self.tally
         progress = _Progress(self._client.api.title, knows_end=plan.horizon is None)
-        seen: Iterable[Sequence[str]] = ()
-        if left is not None:
-            for page in left.pages():
-                self._take(page, limit)
-            seen = ([row.id for row in page.rows] for page in left.pages())
-            tally.source_total, tally.pages = left.position.total, left.position.number
-            log.info(
-                "Goes on behind page %d, where an interrupted try has left off at %s orders",
-                left.position.number,
-                f"{tally.read:,}",
-            )
         pages = self._client.iter_pages(
             plan.asked,
             is_past=past_test(plan.horizon, self._reader),
             start=left.position if left else None,
-            seen=seen,
+            seen=self._take_left(left, limit) if left else (),
         )
         with closing(pages):  # an error would keep it, and its threads, alive
             for page in pages:
@@ -232,6 +240,18 @@ class _Export:
                 if limit is not None and tally.rows >= limit:
                     log.info("Stopped at the limit of %d orders", limit)
                     break
+
+    def _take_left(self, left: Replay, limit: int | None) -> Iterator[Sequence[str]]:
+        """Take the pages that an interrupted try has left, and give the ids of each."""
+        for page in left.pages():
+            self._take(page, limit)
+            yield [row.id for row in page.rows]
+        self.tally.source_total, self.tally.pages = left.position.total, left.position.number
+        log.info(
+            "Goes on behind page %d, where an interrupted try has left off at %s orders",
+            left.position.number,
+            f"{self.tally.read:,}",
+        )
 
     def _take(self, page: RowPage, limit: int | None) -> None:
         tally = self.tally
@@ -261,7 +281,7 @@ class _Export:
             return None
         self.shape.see(raw)
         item = self._sink.render(record)
-        if self._plan.mode != "window":
+        if self._moves_state:
             self._note_progress(record)
         if item is None:
             self.tally.unchanged += 1
@@ -275,8 +295,21 @@ class _Export:
             changed = record.times[1]
             if changed is not None and (self.newest_change is None or changed > self.newest_change):
                 self.newest_change = changed
-        elif record.identity.isdigit():
-            self.newest_id = max(int(record.identity), self.newest_id or 0)
+            return
+        number = int(record.identity) if record.identity.isdigit() else 0
+        self.newest_id = max(number, self.newest_id or 0) or None
+        is_lowest = self.lowest_id is None or number < self.lowest_id
+        if self._plan.swept_from is not None and is_lowest and _is_since(self._plan.swept_from, record):
+            self.lowest_id = number
+
+
+def _is_since(moment: datetime, record: Record) -> bool:
+    """Tell whether an order was entered since then, or may have been."""
+    try:
+        entered = record.entered
+    except UnexpectedPayloadError:  # a date that the target may not need
+        return True
+    return entered is None or entered >= moment
 
 
 class _Progress:

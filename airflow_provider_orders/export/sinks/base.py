@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
     from types import TracebackType
 
@@ -58,6 +58,10 @@ class Sink(ABC, Generic[_Item]):
     journal: JournalStore | None = None
     """Where the pages of an interrupted export can be kept for a retry; set by :meth:`open`, None where they cannot."""
 
+    known_shape: Mapping[str, Any] | None = None
+    """The shape of the vendor's payloads as the exports before this one left it; set by :meth:`open`, None where no
+    export came before. An export with a state has it from there."""
+
     uri: str
     """Where the orders go, for the manifest; without credentials."""
 
@@ -107,9 +111,12 @@ class Sink(ABC, Generic[_Item]):
         """
 
     @abstractmethod
-    def commit(self, manifest: Manifest, state: SyncState | None) -> None:
+    def commit(
+        self, manifest: Manifest, state: SyncState | None, *, shape: Mapping[str, Any] | None = None
+    ) -> None:
         """Make orders, manifest and state visible in one step.
 
+        :param shape: the shape of the payloads to compare the next export with; a state has its own.
         :raises OrdersError: the target refuses, or another run has committed meanwhile.
         """
 

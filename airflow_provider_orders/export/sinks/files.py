@@ -2,6 +2,8 @@
 
 An incremental export is one of a series in its folder. Its manifest carries the state, and its number: the manifest
 with the highest number is the state of the series, and two runs cannot commit under the same number.
+
+The other exports of the same orders keep the shape of the payloads in a hidden file of the folder, ``.….shape.json``.
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ from airflow_provider_orders.errors import ConfigurationError, OrdersError
 from airflow_provider_orders.export.manifest import WrittenFile
 from airflow_provider_orders.export.record import one_line
 from airflow_provider_orders.export.sinks.base import Sink, Written
-from airflow_provider_orders.export.state import SyncState
+from airflow_provider_orders.export.state import KeptShape, SyncState
 from airflow_provider_orders.export.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from airflow_provider_orders.export.manifest import Manifest
@@ -188,6 +190,8 @@ class FileSink(Sink[_Item]):
         self._versions_file: PartFile | None = None
         self._rejects: PartFile | None = None
         self._note: PartFile | None = None
+        self._shape_name = ""
+        self._shape_file: PartFile | None = None
 
     @property
     def uri(self) -> str:  # type: ignore[override]
@@ -233,7 +237,12 @@ class FileSink(Sink[_Item]):
         del complete  # what a full export does not bring is not in its files
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            state = self._open_series(f"{scope.source}-{scope.key}", overlap) if incremental else None
+            series = f"{scope.source}-{scope.key}"
+            self._shape_name = f".{series}.shape.json"
+            state = self._open_series(series, overlap) if incremental else None
+            self.known_shape = state.shape if state is not None else None
+            if not incremental:
+                self.known_shape = self._kept_shape(series)
             self._remove_leftovers()
             self.journal = _JournalFiles(self._folder, self._name)
             self._start()
@@ -258,6 +267,14 @@ class FileSink(Sink[_Item]):
         known = _read_versions(self._folder / newest["versions_file"]) if newest else ()
         self._versions = Versions(known, overlap=overlap)
         return SyncState.from_dict(newest["state"]) if newest else None
+
+    def _kept_shape(self, series: str) -> Mapping[str, Any] | None:
+        """Give the shape of the payloads that an export outside of the series starts from."""
+        kept = self._folder / self._shape_name
+        if kept.exists():
+            return KeptShape.from_dict(json.loads(_read(kept))).before(self._run_key)
+        manifests = self._manifests(series)
+        return SyncState.from_dict(json.loads(_read(manifests[0]))["state"]).shape if manifests else None
 
     def _remove_dead(self, series: str, newest: dict[str, Any]) -> None:
         """Remove what runs left that were killed after another one had committed, or while they removed it themselves."""
@@ -315,7 +332,9 @@ class FileSink(Sink[_Item]):
     def _note_name(self) -> str:
         return f"{self._stem if self._series is None else self._series.stem}{_MANIFEST}"
 
-    def commit(self, manifest: Manifest, state: SyncState | None) -> None:
+    def commit(
+        self, manifest: Manifest, state: SyncState | None, *, shape: Mapping[str, Any] | None = None
+    ) -> None:
         """Make the files visible, the manifest last; files of an earlier run that are not replaced go."""
         content: dict[str, Any] = dict(manifest)
         if state is not None and self._versions_file is not None:
@@ -325,12 +344,23 @@ class FileSink(Sink[_Item]):
             self._note = PartFile(self._folder, self._note_name, tag=f"{self._tag}.")
             self._note.write(json.dumps(content, indent=2).encode())
             self._note.finish()
+            if state is None and shape is not None:
+                self._shape_file = self._write_shape(shape)
             if self._series is None or self._series.replaces is not None:
                 self._publish(published)
             else:
                 self._publish_new(self._note, published)
         with self._writing(begun=True):
+            if self._shape_file is not None:
+                self._shape_file.publish()
             self._remove_replaced({str(part.final) for part in published})
+
+    def _write_shape(self, shape: Mapping[str, Any]) -> PartFile:
+        part = PartFile(self._folder, self._shape_name, tag=f"{self._tag}.")
+        kept = KeptShape(shape=shape, run_key=self._run_key, previous=self.known_shape)
+        part.write(json.dumps(kept.as_dict()).encode())
+        part.finish()
+        return part
 
     def _publish(self, parts: Iterable[PartFile]) -> None:
         for part in parts:
@@ -374,9 +404,9 @@ class FileSink(Sink[_Item]):
 
     def _remove_leftovers(self) -> None:
         """Remove what an interrupted run of the same task left; one that still runs fails instead of publishing."""
-        start = f".{self._name}."
+        starts = (f".{self._name}.", f".{self._shape_name}.{self._tag}.")
         for path in list(self._folder.iterdir()):
-            if path.name.startswith(start) and path.name.endswith(".part"):
+            if path.name.startswith(starts) and path.name.endswith(".part"):
                 log.info("Removing %s, left by an interrupted run of this task", path.name)
                 path.unlink(missing_ok=True)
 
@@ -395,7 +425,7 @@ class FileSink(Sink[_Item]):
 
     def close(self) -> None:
         """Remove the temporary files that were not published."""
-        for part in (*self._parts(), self._rejects, self._versions_file, self._note):
+        for part in (*self._parts(), self._rejects, self._versions_file, self._note, self._shape_file):
             if part is not None:
                 part.discard()
         if self._versions is not None:

@@ -71,7 +71,9 @@ _MEANINGS = {
 
 def context(task_id: str = "export", map_index: int = -1, run_id: str = "manual__2026-01-01") -> Context:
     """Give as much of a task's context as an export reads."""
-    ti = SimpleNamespace(dag_id="dag", task_id=task_id, run_id=run_id, map_index=map_index)
+    ti = SimpleNamespace(
+        dag_id="dag", task_id=task_id, run_id=run_id, map_index=map_index, try_number=1, max_tries=1
+    )
     return cast("Context", {"ti": ti})
 
 
@@ -125,8 +127,9 @@ def check_files(manifest: dict[str, Any]) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    """List what is in a folder, hidden files included."""
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    """List what is in a folder, hidden files included, but for the shape that the next export compares with."""
+    found = folder.iterdir() if folder.exists() else ()
+    return sorted(path.name for path in found if not path.name.endswith(".shape.json"))
 
 
 def expected_totals(sandbox: Sandbox, vendor: str) -> dict[str, str]:
@@ -160,7 +163,7 @@ def expected_statuses(sandbox: Sandbox, vendor: str) -> dict[str, dict[str, int]
     """Count the orders by the meaning of their status."""
     counts: dict[str, dict[str, int]] = {}
     for order in sandbox.payloads(vendor):
-        for axis, word in _words(vendor, order).items():
+        for axis, word in status_words(vendor, order).items():
             meaning = _MEANINGS[vendor][axis].get(word or "", "unknown")
             if vendor == "genuka" and order["deleted_at"]:
                 meaning = "cancelled"
@@ -169,7 +172,8 @@ def expected_statuses(sandbox: Sandbox, vendor: str) -> dict[str, dict[str, int]
     return counts
 
 
-def _words(vendor: str, order: dict[str, Any]) -> dict[str, str | None]:
+def status_words(vendor: str, order: dict[str, Any]) -> dict[str, str | None]:
+    """Give an order's own word on each axis."""
     if vendor == "popsell":
         return {"order": order["last_status"]}
     if vendor == "dipli":

@@ -490,7 +490,7 @@ def test_partitions_on_another_storage_are_whole_and_replaced(orders_sandbox: Sa
         return {
             path.removeprefix("/box/orders/"): len(file.getvalue())
             for path, file in MemoryFileSystem.store.items()
-            if not path.endswith(".manifest.json")
+            if not path.endswith((".manifest.json", ".shape.json"))
         }
 
     def listed(manifest: dict[str, Any]) -> dict[str, int]:

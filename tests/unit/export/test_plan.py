@@ -147,11 +147,13 @@ class TestAVendorThatFiltersByTheDay:
 
 
 class TestAVendorWithoutAFilter:
-    STATE = SyncState(sequence=1, watermark=WATERMARK, newest_id=500)
+    STATE = SyncState(
+        sequence=1, watermark=WATERMARK, newest_id=500, swept_from=WATERMARK - 12 * DAY, lowest_id=90
+    )
 
     def test_is_read_from_the_newest_order_back_to_the_sweep(self) -> None:
         made = plan("popsell", state=self.STATE, sweep_days=10)
-        assert made.horizon == Horizon(entered=WATERMARK - 10 * DAY, newest_id=500)
+        assert made.horizon == Horizon(entered=WATERMARK - 10 * DAY, newest_id=500, lowest_id=90)
         assert asked("popsell", made)["sort"] == "-id_order"
         assert made.window == (WATERMARK - 10 * DAY, NOW)
 
@@ -171,6 +173,38 @@ class TestAVendorWithoutAFilter:
         horizon = plan("popsell", state=self.STATE, sweep_days=10).horizon
         assert horizon is not None
         assert horizon.is_past(order_id, entered) is is_past
+
+    @pytest.mark.parametrize(
+        ("state", "sweep_days"),
+        [
+            (STATE, 13),  # a longer sweep than the last one
+            (replace(STATE, swept_from=None, lowest_id=None), 10),
+        ],
+    )
+    def test_is_read_to_the_oldest_where_the_last_sweep_does_not_say_how_far_down(
+        self, state: SyncState, sweep_days: int
+    ) -> None:
+        made = plan("popsell", state=state, sweep_days=sweep_days)
+        assert made.horizon is not None
+        assert not made.horizon.may_end_at("1")
+        assert "to the oldest one" in made.words
+
+    @pytest.mark.parametrize(("order_id", "may_end"), [("89", True), ("90", False), ("?", False)])
+    def test_ends_below_the_lowest_id_of_the_last_sweep(self, order_id: str, may_end: bool) -> None:
+        made = plan("popsell", state=self.STATE, sweep_days=12)
+        assert made.horizon is not None
+        assert made.horizon.may_end_at(order_id) is may_end
+        assert "to the oldest one" not in made.words
+
+    @pytest.mark.parametrize(("lowest_id", "kept"), [(120, 120), (None, 501)])
+    def test_its_state_says_how_far_down_the_sweep_went(self, lowest_id: int | None, kept: int) -> None:
+        made = plan("popsell", state=self.STATE, sweep_days=10)
+        state = made.next_state(self.STATE, newest_change=None, newest_id=7, lowest_id=lowest_id, run_key="b")
+        assert (state.swept_from, state.lowest_id) == (WATERMARK - 10 * DAY, kept)
+
+    def test_a_complete_export_says_it_for_the_first_sweep(self) -> None:
+        for made in (plan("popsell", sweep_days=10), plan("popsell", "full", sweep_days=10)):
+            assert made.swept_from == NOW - 10 * DAY
 
     def test_an_ambassadors_orders_are_all_read_again(self) -> None:
         made = plan("popsell", state=self.STATE, ambassador_id=3)
@@ -293,12 +327,18 @@ class TestTheState:
         [
             SyncState(),
             SyncState(sequence=3, watermark=WATERMARK, newest_id=9, shape={"a": 1}, run_key="x\ny"),
+            SyncState(sequence=3, watermark=WATERMARK, newest_id=9, swept_from=WATERMARK - DAY, lowest_id=4),
         ],
     )
     def test_survives_as_json(self, state: SyncState) -> None:
         assert SyncState.from_dict(state.as_dict()) == state
 
+    def test_that_an_earlier_version_wrote_is_read(self) -> None:
+        content = SyncState(sequence=3, watermark=WATERMARK, newest_id=9).as_dict()
+        del content["swept_from"], content["lowest_id"]
+        assert SyncState.from_dict(content) == SyncState(sequence=3, watermark=WATERMARK, newest_id=9)
+
     def test_keeps_the_highest_id(self) -> None:
         made = plan("popsell", state=TestAVendorWithoutAFilter.STATE)
         state = made.next_state(TestAVendorWithoutAFilter.STATE, newest_change=None, newest_id=7, run_key="b")
-        assert state == replace(state, newest_id=500, watermark=NOW, sequence=2)
+        assert (state.newest_id, state.watermark, state.sequence) == (500, NOW, 2)

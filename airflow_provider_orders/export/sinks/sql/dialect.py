@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_orders.export.sinks.sql.tables import Kind
 
-__all__ = ["Dialect", "lock_digest", "or_update"]
+__all__ = ["Dialect", "lock_digest", "or_update", "zoneless_text"]
 
 _BATCH: Final = 250
 """Rows of one statement: far below what a server takes as one message."""
@@ -70,9 +70,9 @@ class Dialect(ABC):
     def unlock(self, name: str) -> None:
         """Let go of it."""
 
-    @abstractmethod
     def moment(self, moment: datetime) -> datetime:
-        """Give a moment as a parameter."""
+        """Give a moment as a parameter: without its zone, where the columns have none."""
+        return moment.replace(tzinfo=None)
 
     @abstractmethod
     def upsert(
@@ -149,6 +149,11 @@ def or_update(insert: Any, table: Table, replace: Mapping[str, Callable[[Any], A
         set_={name: value(insert.excluded) for name, value in replace.items()},
     )
     return updating
+
+
+def zoneless_text(moment: datetime) -> str:
+    """Write a moment for a column without a zone."""
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def lock_digest(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select, update
 
 from airflow_provider_orders.errors import OrdersError
-from airflow_provider_orders.export.state import SyncState
+from airflow_provider_orders.export.state import KeptShape, SyncState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,7 @@ class _Entry:
     :param run_key: the task instance that committed the state.
     :param state: the state.
     :param previous: the state that this task instance started from.
+    :param shape: the shape of the payloads that exports without a state keep.
     """
 
     exists: bool = False
@@ -38,6 +39,7 @@ class _Entry:
     run_key: str = ""
     state: Mapping[str, Any] | None = None
     previous: Mapping[str, Any] | None = None
+    shape: Mapping[str, Any] | None = None
 
     def before(self, run_key: str) -> Mapping[str, Any] | None:
         """Give the state that a task instance starts from: not its own."""
@@ -64,6 +66,13 @@ class Ledger:
         before = self._entry.before(run_key)
         return None if before is None else SyncState.from_dict(before)
 
+    def shape_before(self, run_key: str) -> Mapping[str, Any] | None:
+        """Give the shape of the payloads that an export without a state starts from."""
+        entry = self._entry
+        if entry.shape is not None:
+            return KeptShape.from_dict(entry.shape).before(run_key)
+        return None if entry.state is None else SyncState.from_dict(entry.state).shape
+
     def check(self) -> None:
         """Make sure that no other export has committed meanwhile, and that none can until this one has.
 
@@ -75,14 +84,18 @@ class Ledger:
                 "Run the task again."
             )
 
-    def write(self, manifest: Mapping[str, Any], state: SyncState | None) -> None:
-        """Write manifest and state; without a state, the old one stays."""
+    def write(
+        self, manifest: Mapping[str, Any], state: SyncState | None, shape: KeptShape | None = None
+    ) -> None:
+        """Write manifest and state; without a state, or a shape, the old one stays."""
         table, entry = self._table, self._entry
         values: dict[str, Any] = {
             "commits": entry.commits + 1,
             "manifest": manifest,
             "committed_at": self._dialect.moment(datetime.now(UTC)),
         }
+        if shape is not None:
+            values["shape"] = shape.as_dict()
         if state is not None:
             values |= {
                 "sequence": state.sequence,
@@ -101,10 +114,10 @@ class Ledger:
 
     def _read(self, *, lock: bool) -> _Entry:
         columns = self._table.c
-        query = select(columns.commits, columns.run_key, columns.state, columns.previous_state)
+        query = select(columns.commits, columns.run_key, columns.state, columns.previous_state, columns.shape)
         query = query.where(*self._is_ours())
         row = self._dialect.connection.execute(query.with_for_update() if lock else query).fetchone()
-        return _Entry() if row is None else _Entry(True, row[0], row[1] or "", row[2], row[3])
+        return _Entry() if row is None else _Entry(True, row[0], row[1] or "", *row[2:])
 
     def _is_ours(self) -> list[Any]:
         columns, scope = self._table.c, self._scope

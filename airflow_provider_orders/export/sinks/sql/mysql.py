@@ -9,13 +9,12 @@ from sqlalchemy.dialects.mysql import DATETIME, DECIMAL, LONGTEXT, VARCHAR
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from airflow_provider_orders.errors import ConfigurationError
-from airflow_provider_orders.export.sinks.sql.dialect import Dialect, lock_digest
+from airflow_provider_orders.export.sinks.sql.dialect import Dialect, lock_digest, zoneless_text
 from airflow_provider_orders.export.sinks.sql.rows import AMOUNT_SCALE, UnfitError, amount_text
 from airflow_provider_orders.export.sinks.sql.tables import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from sqlalchemy import Select, Table
     from sqlalchemy.sql.dml import Delete, Insert
@@ -134,10 +133,6 @@ class MySqlDialect(Dialect):
         """Let go of it."""
         self.connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _lock_name(name)})
 
-    def moment(self, moment: datetime) -> datetime:
-        """Leave out the zone, which DATETIME does not have."""
-        return moment.replace(tzinfo=None)
-
     def upsert(
         self,
         table: Table,
@@ -191,6 +186,6 @@ def _key_text(value: str) -> str:
 MySqlDialect.converters = {
     Kind.KEY: _key_text,
     Kind.AMOUNT: amount_text,
-    Kind.MOMENT: lambda moment: moment.replace(tzinfo=None).isoformat(" ", "microseconds"),
+    Kind.MOMENT: zoneless_text,
     Kind.FLAG: int,
 }

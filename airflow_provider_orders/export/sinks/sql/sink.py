@@ -15,9 +15,10 @@ from airflow_provider_orders.export.sinks.sql.rows import RowMaker, lines_docume
 from airflow_provider_orders.export.sinks.sql.session import Session
 from airflow_provider_orders.export.sinks.sql.shape import make_tables
 from airflow_provider_orders.export.sinks.sql.tables import ORDER_COLUMNS, Kind, Staging, TableNames, Tables
+from airflow_provider_orders.export.state import KeptShape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from airflow_provider_orders.export.manifest import Manifest
@@ -103,7 +104,7 @@ class SqlSink(Sink[StagedOrder]):
         self, scope: Scope, *, incremental: bool, complete: bool = False, overlap: timedelta | None = None
     ) -> SyncState | None:
         """Connect, make the tables, wait for the lock, rehearse the transaction, and give the state."""
-        del incremental, overlap  # the table itself tells what it has already
+        del overlap  # the table itself tells what it has already
         # Orders that the filters leave out are missing for another reason.
         self._is_complete = complete and scope.filters == "{}"
         self._scope = scope
@@ -116,6 +117,10 @@ class SqlSink(Sink[StagedOrder]):
                 self._make_tables(schema)
                 self._session.lock(f"{schema}.{self._names.orders}\n{scope.source}\n{scope.account}")
                 state = self._ledger.open(self._run_key)
+                if not (incremental or complete):
+                    self.known_shape = self._ledger.shape_before(self._run_key)
+                elif state is not None:
+                    self.known_shape = state.shape
                 if self._run_key:
                     self.journal = SqlJournal(self._session, self._tables.journal, scope, self._run_key)
                 self._rehearse()
@@ -179,10 +184,15 @@ class SqlSink(Sink[StagedOrder]):
             deleted=merged.deleted,
         )
 
-    def commit(self, manifest: Manifest, state: SyncState | None) -> None:
+    def commit(
+        self, manifest: Manifest, state: SyncState | None, *, shape: Mapping[str, Any] | None = None
+    ) -> None:
         """Write manifest and state, and commit."""
+        kept = None
+        if state is None and shape is not None:
+            kept = KeptShape(shape=shape, run_key=self._run_key, previous=self.known_shape)
         with self._session.failing("Committing", committing=True):
-            self._ledger.write(manifest, state)
+            self._ledger.write(manifest, state, kept)
             if isinstance(self.journal, SqlJournal):
                 self.journal.forget()
             self._session.commit()

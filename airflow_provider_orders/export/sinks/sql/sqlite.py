@@ -13,13 +13,12 @@ from sqlalchemy import JSON, BigInteger, Boolean, DateTime, Numeric, Text
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from airflow_provider_orders.errors import ConfigurationError
-from airflow_provider_orders.export.sinks.sql.dialect import Dialect, lock_digest, or_update
+from airflow_provider_orders.export.sinks.sql.dialect import Dialect, lock_digest, or_update, zoneless_text
 from airflow_provider_orders.export.sinks.sql.rows import UnfitError, amount_text
 from airflow_provider_orders.export.sinks.sql.tables import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from sqlalchemy import Select, Table
     from sqlalchemy.engine import Connection
@@ -104,10 +103,6 @@ class SqliteDialect(Dialect):
         file = next((row[2] for row in rows if row[1] == "main"), None)
         return Path(os.path.realpath(file)) if file else None
 
-    def moment(self, moment: datetime) -> datetime:
-        """Leave out the zone: the text in the column has none."""
-        return moment.replace(tzinfo=None)
-
     def upsert(
         self,
         table: Table,
@@ -135,6 +130,6 @@ def _float_text(amount: Decimal) -> str:
 
 SqliteDialect.converters = {
     Kind.AMOUNT: _float_text,
-    Kind.MOMENT: lambda moment: moment.replace(tzinfo=None).isoformat(" ", "microseconds"),
+    Kind.MOMENT: zoneless_text,
     Kind.FLAG: int,
 }

@@ -211,6 +211,7 @@ class Tables:
                 ("state", Kind.DOCUMENT),
                 ("previous_state", Kind.DOCUMENT),
                 ("manifest", Kind.DOCUMENT),
+                ("shape", Kind.DOCUMENT),
                 ("committed_at", Kind.MOMENT),
             ),
             key=("source", "account", "scope"),
