@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.apis.query import OrderQuery
     from airflow_provider_orders.http.aio import AsyncClient
+    from airflow_provider_orders.http.policy import RetryPolicy
     from airflow_provider_orders.http.sync import SyncClient
     from airflow_provider_orders.models.base import VendorOrder
 
@@ -39,6 +40,9 @@ class OrdersHook(BaseHook):
                 print(order.identity())
 
     :param orders_conn_id: id of the Airflow connection.
+
+    Set ``policy``, a :class:`~airflow_provider_orders.http.policy.RetryPolicy`, before the first request to change what
+    is repeated and how patiently.
     """
 
     conn_name_attr: ClassVar[str] = "orders_conn_id"
@@ -50,6 +54,7 @@ class OrdersHook(BaseHook):
     def __init__(self, orders_conn_id: str | None = None) -> None:
         super().__init__()
         self.orders_conn_id = orders_conn_id or self.default_conn_name
+        self.policy: RetryPolicy | None = None
         self._api: OrderApi[Any] | None = None
         self._client: SyncClient | None = None
 
@@ -145,7 +150,7 @@ class OrdersHook(BaseHook):
         if self._client is None:
             from airflow_provider_orders.http.sync import SyncClient
 
-            self._client = SyncClient(self.api, mask=_mask)
+            self._client = SyncClient(self.api, policy=self.policy, mask=_mask)
         return self._client
 
     def get_async_client(self) -> AsyncClient:

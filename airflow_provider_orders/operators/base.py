@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow_provider_orders.operators.retries import BaseRetryingOperator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ __all__ = ["BaseOrdersOperator"]
 log = logging.getLogger(__name__)
 
 
-class BaseOrdersOperator(BaseOperator):
+class BaseOrdersOperator(BaseRetryingOperator):
     """Takes a connection and the filters that choose orders.
 
     :param orders_conn_id: id of the connection; its type chooses the API. (templated)

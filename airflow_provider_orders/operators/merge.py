@@ -6,11 +6,9 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider_orders.errors import ConfigurationError
-from airflow_provider_orders.hooks.orders import OrdersHook
 from airflow_provider_orders.operators import targets
+from airflow_provider_orders.operators.retries import BaseRetryingOperator, gives_slot_back, open_hook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +25,7 @@ __all__ = ["MergeExportsOperator"]
 log = logging.getLogger(__name__)
 
 
-class MergeExportsOperator(BaseOperator):
+class MergeExportsOperator(BaseRetryingOperator):
     """Makes one manifest of those of a mapped export, and moves the watermark once.
 
     It checks that the parts are of one export, that none is missing and that their windows do not overlap::
@@ -90,6 +88,7 @@ class MergeExportsOperator(BaseOperator):
         self.vendor_params = vendor_params
         self.lookback = lookback
 
+    @gives_slot_back
     def execute(self, context: Context) -> dict[str, Any]:
         """Merge the manifests, and move the watermark if asked for."""
         from airflow_provider_orders.export.merge import kind_of, merge_manifests
@@ -124,7 +123,7 @@ class MergeExportsOperator(BaseOperator):
         lookback = self.lookback
         if not isinstance(lookback, timedelta):
             lookback = timedelta(seconds=lookback)
-        with OrdersHook.for_connection(merged["orders_conn_id"]) as hook:
+        with open_hook(merged["orders_conn_id"]) as hook:
             if self.sql_conn_id:
                 return self._move_in_table(merged, by, run_key, hook.api, query, lookback)
             folder = targets.folder(self.path or merged["uri"])

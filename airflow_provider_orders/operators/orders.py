@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from airflow_provider_orders.hooks.orders import OrdersHook
 from airflow_provider_orders.operators.base import BaseOrdersOperator
+from airflow_provider_orders.operators.retries import BaseRetryingOperator, gives_slot_back, open_hook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
 
+    from airflow_provider_orders.hooks.orders import OrdersHook
     from airflow_provider_orders.models.base import VendorOrder
 
 __all__ = ["GetOrderOperator", "ListOrdersOperator"]
@@ -24,7 +23,7 @@ log = logging.getLogger(__name__)
 _MOST_ORDERS = 1000
 
 
-class GetOrderOperator(BaseOperator):
+class GetOrderOperator(BaseRetryingOperator):
     """Fetches one order, of any of the order APIs, and gives it to the next task.
 
     Personal data (names, e-mail addresses, phones, streets, comments) and fields that the vendor does not
@@ -64,6 +63,7 @@ class GetOrderOperator(BaseOperator):
         self.order_output = output  # BaseOperator.output is Airflow's own
         self.with_lines = with_lines
 
+    @gives_slot_back
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the order."""
         from airflow_provider_orders.export.run import check_choice
@@ -73,7 +73,7 @@ class GetOrderOperator(BaseOperator):
 
         check_choice("output", self.order_output, OUTPUTS)
         (order_id,) = order_ids([self.order_id])
-        with OrdersHook.for_connection(self.orders_conn_id) as hook:
+        with open_hook(self.orders_conn_id) as hook:
             client = hook.get_conn()
             raw = client.fetch_order(order_id, by=self.by, with_lines=self.with_lines)
             order = hook.api.order_model.parse(raw)
@@ -114,6 +114,7 @@ class ListOrdersOperator(BaseOrdersOperator):
         self.limit = limit
         self.order_output = output  # BaseOperator.output is Airflow's own
 
+    @gives_slot_back
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """List the orders."""
         from airflow_provider_orders.apis.query import whole_number
@@ -123,7 +124,7 @@ class ListOrdersOperator(BaseOrdersOperator):
         limit = whole_number("limit", self.limit, most=_MOST_ORDERS)
         query = self.query()
         orders: list[dict[str, Any]] = []
-        with OrdersHook.for_connection(self.orders_conn_id) as hook:
+        with open_hook(self.orders_conn_id) as hook:
             for order in hook.iter_orders(query):
                 if len(orders) == limit:
                     log.warning(

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_orders.errors import ConfigurationError, OrdersError
-from airflow_provider_orders.hooks.orders import OrdersHook
 from airflow_provider_orders.operators import planning, targets
 from airflow_provider_orders.operators.base import BaseOrdersOperator
+from airflow_provider_orders.operators.retries import gives_slot_back, open_hook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,6 +115,7 @@ class ReconcileOrdersOperator(BaseOrdersOperator):
         self.timezone = timezone
         self.on_difference = on_difference
 
+    @gives_slot_back
     def execute(self, context: Context) -> dict[str, Any]:
         """Compare, and give the report."""
         from airflow_provider_orders.export.reconcile import DEPTHS
@@ -132,7 +133,7 @@ class ReconcileOrdersOperator(BaseOrdersOperator):
                 field=given[0],
             )
         query = self.query()
-        with OrdersHook.for_connection(self.orders_conn_id) as hook:
+        with open_hook(self.orders_conn_id) as hook:
             client = hook.get_conn()
             report = (
                 self._with_manifests(client, query)

@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_orders.errors import ConfigurationError
-from airflow_provider_orders.hooks.orders import OrdersHook
 from airflow_provider_orders.operators.base import BaseOrdersOperator
+from airflow_provider_orders.operators.retries import gives_slot_back, open_hook
 from airflow_provider_orders.operators.targets import run_key
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class BaseOrdersTransfer(BaseOrdersOperator):
         :raises ConfigurationError: an argument cannot be meant.
         """
 
+    @gives_slot_back
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the orders."""
         from airflow_provider_orders.apis.query import whole_number
@@ -86,7 +87,7 @@ class BaseOrdersTransfer(BaseOrdersOperator):
         limit = None if self.limit is None or self.limit == "" else whole_number("limit", self.limit)
         mode, query = self.mode_and_query(context)
         lookback, sweep_days = _duration("lookback", self.lookback), _days("sweep_days", self.sweep_days)
-        with OrdersHook.for_connection(self.orders_conn_id) as hook:
+        with open_hook(self.orders_conn_id) as hook:
             # Before the target is touched.
             check_plan(hook.api, query, mode=mode, limit=limit, lookback=lookback, sweep_days=sweep_days)
             with self.sink(hook.conn_type, context) as sink:
