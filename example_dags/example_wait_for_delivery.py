@@ -50,25 +50,22 @@ def example_wait_for_delivery() -> None:
     """Wait for the orders that the form names, then do what has to be done."""
 
     @task
-    def read_form() -> list[dict[str, Any]]:
-        params = get_current_context()["params"]
-        minutes = params["timeout_minutes"]
-        return [
-            {
-                "orders_conn_id": params["orders_conn_id"],
-                "order_id": params["order_ids"],
-                "timeout": minutes * 60,
-            }
-        ]
+    def read_form() -> list[str]:
+        return list(get_current_context()["params"]["order_ids"])
 
-    # A sensor's timeout takes no template; mapping over one element brings it from the form all the same.
-    wait = OrderStatusSensor.partial(task_id="wait", deferrable=True, poke_interval=10).expand_kwargs(
-        read_form()
+    wait = OrderStatusSensor(
+        task_id="wait",
+        orders_conn_id="{{ params.orders_conn_id }}",
+        order_id=read_form(),  # type: ignore[arg-type]
+        # A moment, not a duration: it stays what it is when the task is tried again.
+        deadline="{{ dag_run.start_date + macros.timedelta(minutes=params.timeout_minutes) }}",
+        deferrable=True,
+        poke_interval=10,
     )
 
     @task
-    def go_on(waits: Any) -> list[str]:
-        delivered = [order["order_id"] for result in waits for order in result["orders"]]
+    def go_on(result: Any) -> list[str]:
+        delivered = [order["order_id"] for order in result["orders"]]
         log.info("Delivered: %s", ", ".join(delivered))
         return delivered
 

@@ -81,6 +81,8 @@ class OrderApi(ABC, Generic[_S]):
     order_model: ClassVar[type[VendorOrder]]
     filters: ClassVar[frozenset[str]]
     """Names of the shared filters that the vendor's listing has."""
+    status_axis: ClassVar[str | None] = None
+    """The axis that the filter ``statuses`` is about; None where the vendor lacks that filter."""
     own_params: ClassVar[frozenset[str] | None]
     """Names that ``params`` may use; None where the vendor's list is not fully documented."""
     lookups: ClassVar[frozenset[str]] = frozenset({"id"})
@@ -193,17 +195,25 @@ class OrderApi(ABC, Generic[_S]):
                 f"{self.title} finds an order by {known}, not by {by!r}.", field="by", vendor=self.vendor
             )
 
-    def status_words(self, query: OrderQuery, axis: str) -> tuple[str, ...]:
-        """Give the vendor's words for the statuses asked for; a canonical word stands for all that mean it.
+    def status_words(self, query: OrderQuery) -> tuple[str, ...]:
+        """Give the vendor's words, on its ``status_axis``, for the statuses asked for.
+
+        A canonical word stands for all that mean it.
 
         :raises ConfigurationError: a word is unknown, or the vendor has none for it.
         """
-        words: dict[str, None] = {}
+        if not query.statuses:
+            return ()
+        if self.status_axis is None:
+            raise ConfigurationError(
+                f"{self.title} cannot filter orders by statuses.", field="statuses", vendor=self.vendor
+            )
+        axis, words = self.axes[self.status_axis], dict[str, None]()
         for wanted in query.statuses:
-            own = self.axes[axis].words_for(wanted, argument="statuses")
+            own = axis.words_for(wanted, argument="statuses")
             if not own:
                 raise ConfigurationError(
-                    f"{self.title} has no status that means {wanted!r}; it has {', '.join(self.axes[axis].words)}.",
+                    f"{self.title} has no status that means {wanted!r}; it has {', '.join(axis.words)}.",
                     field="statuses",
                     vendor=self.vendor,
                 )

@@ -76,6 +76,7 @@ class DipliApi(OrderApi[DipliSettings]):
     settings_model = DipliSettings
     order_model = DipliOrder
     filters = frozenset({"updated_from", "created_from", "statuses", "params"})
+    status_axis = "fulfillment"
     capabilities = Capabilities(update_filter=Granularity.DAY, created_filter=Granularity.DAY)
     own_params: ClassVar[frozenset[str] | None] = frozenset({"new"})
 
@@ -97,7 +98,7 @@ class DipliApi(OrderApi[DipliSettings]):
             for name, moment in (("updatedAt", query.updated_from), ("createdAt", query.created_from))
             if moment is not None
         ]
-        words = self.status_words(query, "fulfillment")
+        words = self.status_words(query)
         return [
             self._listing(*filters, *status, *query.params.items())
             for status in one_filter_each("status", words)

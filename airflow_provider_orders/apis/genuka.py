@@ -141,6 +141,7 @@ class GenukaApi(OrderApi[GenukaSettings]):
     settings_model = GenukaSettings
     order_model = GenukaOrder
     filters = frozenset({"updated_from", "updated_to", "created_from", "created_to", "statuses", "params"})
+    status_axis = "fulfillment"
     capabilities = Capabilities(
         update_filter=Granularity.SECOND,
         update_filter_ends=True,
@@ -229,7 +230,7 @@ class GenukaApi(OrderApi[GenukaSettings]):
         params = dict(query.params)
         if query.with_lines:
             params["include"] = ",".join(filter(None, [params.get("include"), "products"]))
-        words = self.status_words(query, "fulfillment")
+        words = self.status_words(query)
         return [
             self._listing(sort, *filters, *status, *params.items())
             for status in one_filter_each("filter[shipping->status]", words)

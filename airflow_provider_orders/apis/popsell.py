@@ -136,6 +136,7 @@ class PopsellApi(OrderApi[PopsellSettings]):
     settings_model = PopsellSettings
     order_model = PopsellOrder
     filters = frozenset({"statuses", "ambassador_id", "created_from", "created_to", "params"})
+    status_axis = "order"
     capabilities = Capabilities(
         update_filter=Granularity.NONE,
         created_filter=Granularity.NONE,
@@ -190,7 +191,7 @@ class PopsellApi(OrderApi[PopsellSettings]):
                 field="ambassador_id",
                 vendor=self.vendor,
             )
-        words = self.status_words(query, "order")
+        words = self.status_words(query)
         own = tuple(query.params.items())
         return [
             self._listing(self.get("/manager/orders", ("sort", sort), *status, *own), _READ_ORDER)

@@ -22,7 +22,8 @@ from airflow_provider_orders.export.plan import (
     overlap_of,
     past_test,
 )
-from airflow_provider_orders.export.record import Record, RecordReader
+from airflow_provider_orders.export.reach import Reach
+from airflow_provider_orders.export.record import RecordReader
 from airflow_provider_orders.export.state import Scope
 
 if TYPE_CHECKING:
@@ -148,16 +149,7 @@ def export_orders(
     shape = export.shape.shape()
     next_state = None
     if moves_state:
-        next_state = replace(
-            plan.next_state(
-                state,
-                newest_change=export.newest_change,
-                newest_id=export.newest_id,
-                lowest_id=export.lowest_id,
-                run_key=run_key,
-            ),
-            shape=shape,
-        )
+        next_state = replace(export.reach.next_state(state, run_key=run_key), shape=shape)
     written = sink.finish(next_state)
     manifest = export.tally.manifest(
         orders_conn_id=api.settings.conn_id,
@@ -183,7 +175,7 @@ class _Export:
     :param sink: where to.
     :param known_shape: the shape of the payloads of the last committed export.
     :param on_reject: see :func:`export_orders`.
-    :param moves_state: whether the watermark will move, so that progress is to be noted.
+    :param moves_state: whether the watermark will move, so that the reach is to be noted.
     """
 
     def __init__(
@@ -213,9 +205,7 @@ class _Export:
         )
         self.tally = Tally(api.vendor, started_at=datetime.now(UTC))
         self.shape = ShapeWatch(api.order_model, known=known_shape)
-        self.newest_change: datetime | None = None
-        self.newest_id: int | None = None
-        self.lowest_id: int | None = None
+        self.reach = Reach(plan)
 
     def read(self, limit: int | None, journal: Journal | None, left: Replay | None) -> None:
         """Read all pages into the sink, behind those that an interrupted try has left."""
@@ -282,34 +272,13 @@ class _Export:
         self.shape.see(raw)
         item = self._sink.render(record)
         if self._moves_state:
-            self._note_progress(record)
+            self.reach.note(record)
         if item is None:
             self.tally.unchanged += 1
         else:
             summary = record.summary
             self.tally.add(summary.statuses, summary.currency, summary.total)
         return item
-
-    def _note_progress(self, record: Record) -> None:
-        if self._plan.by_update:
-            changed = record.times[1]
-            if changed is not None and (self.newest_change is None or changed > self.newest_change):
-                self.newest_change = changed
-            return
-        number = int(record.identity) if record.identity.isdigit() else 0
-        self.newest_id = max(number, self.newest_id or 0) or None
-        is_lowest = self.lowest_id is None or number < self.lowest_id
-        if self._plan.swept_from is not None and is_lowest and _is_since(self._plan.swept_from, record):
-            self.lowest_id = number
-
-
-def _is_since(moment: datetime, record: Record) -> bool:
-    """Tell whether an order was entered since then, or may have been."""
-    try:
-        entered = record.entered
-    except UnexpectedPayloadError:  # a date that the target may not need
-        return True
-    return entered is None or entered >= moment
 
 
 class _Progress:

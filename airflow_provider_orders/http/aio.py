@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.apis.query import OrderQuery
     from airflow_provider_orders.apis.settings import ApiSettings
+    from airflow_provider_orders.http.paging import PastTest
 
 __all__ = ["AsyncClient"]
 
@@ -97,30 +98,41 @@ class AsyncClient:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def iter_pages(self, query: OrderQuery) -> AsyncGenerator[RowPage]:
+    async def iter_pages(
+        self, query: OrderQuery, *, is_past: PastTest | None = None, newest_first: bool = False
+    ) -> AsyncGenerator[RowPage]:
         """Read all orders of a selection, each exactly once, page by page.
 
+        :param query: which orders.
+        :param is_past: to read from the newest order back, until it says that a page's rows are past.
+        :param newest_first: to read from the newest order back, to the end.
         :raises ConfigurationError: the vendor lacks a filter; nothing was sent.
         :raises PaginationError: the pages repeat, or do not add up.
         """
         complete = query.with_lines and self.api.completes_rows
-        listings = self.api.listings(query)
+        backwards = newest_first or is_past is not None
+        listings = self.api.newest_first(query) if backwards else self.api.listings(query)
         with closing(Merge(len(listings))) as merge:
             for listing in listings:
                 merge.next_listing()
-                async with aclosing(self.iter_listing(listing, complete=complete)) as pages:
+                async with aclosing(self.iter_listing(listing, complete=complete, is_past=is_past)) as pages:
                     async for page in pages:
                         yield merge.add(page)
 
-    async def iter_listing(self, listing: Listing, *, complete: bool = False) -> AsyncGenerator[RowPage]:
+    async def iter_listing(
+        self, listing: Listing, *, complete: bool = False, is_past: PastTest | None = None
+    ) -> AsyncGenerator[RowPage]:
         """Walk over one listing, a few pages ahead.
 
         :param listing: the listing.
         :param complete: also fill the lines of each row.
+        :param is_past: tells of a page's rows whether the rest of the listing is not wanted.
         """
         pending: deque[tuple[PageStep, asyncio.Task[Page]]] = deque()
         with closing(SeenIds()) as seen:
-            walk = PageWalk(listing, seen, origin=self._exchanger.origin, vendor=self.api.vendor)
+            walk = PageWalk(
+                listing, seen, origin=self._exchanger.origin, vendor=self.api.vendor, is_past=is_past
+            )
             try:
                 while True:
                     while (

@@ -2,68 +2,87 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
+import functools
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_orders.hooks.orders import OrdersHook
+from airflow_provider_orders.triggers.events import OrderEventTrigger, OrdersUpdatedTrigger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from airflow_provider_orders.errors import OrdersError
     from airflow_provider_orders.http.aio import AsyncClient
-    from airflow_provider_orders.waiting.conditions import OrderReport
+    from airflow_provider_orders.waiting.conditions import Words
+    from airflow_provider_orders.waiting.waits import WaitRequest, WaitResult
 
-__all__ = ["OrderStatusTrigger"]
-
-log = logging.getLogger(__name__)
+__all__ = ["OrderEventTrigger", "OrderStatusTrigger", "OrdersUpdatedTrigger", "error_event", "open_client"]
 
 
 class OrderStatusTrigger(BaseTrigger):
-    """Polls orders until they reach a wanted status, a failed one, or the deadline.
+    """Watches orders until they reach a wanted status, a failed one, or the deadline.
+
+    All triggers on the same connection share one client and one poll; see :mod:`airflow_provider_orders.waiting.poller`.
 
     It fires one event, a plain dict: ``status`` is ``met``, ``failed``, ``timeout`` or ``error``; ``orders`` holds a
-    report per order; an error comes with ``kind`` and ``message``. Outages and rate limits are waited out.
+    report per order and ``axes`` what it is about; an error comes with ``kind``, ``message`` and ``details``. Outages and
+    rate limits are waited out.
 
     :param orders_conn_id: id of the connection.
     :param order_id: ids or references of the orders.
+    :param deadline: when to give up: seconds since the epoch, or an ISO 8601 text with a time zone; a restart of the
+        triggerer does not move it. None for when Airflow itself gives up.
     :param by: ``id`` or ``reference``.
     :param wanted: statuses that end the wait well; the vendor's default where None.
     :param failed: statuses that end it badly; the vendor's default where None.
+    :param ignored: statuses that do neither, although the defaults say so.
     :param axis: ``order``, ``payment`` or ``fulfillment``; the vendor's default where None.
     :param require: ``all`` or ``any`` of the orders.
+    :param at_least: how many of the orders, in place of ``require``.
+    :param not_found: ``fail`` where an order is not there, or ``wait`` until it is.
     :param poke_interval: seconds between two polls.
-    :param deadline: when to give up, in seconds since the epoch; a restart of the triggerer does not move it.
+    :param max_unavailable: seconds for which the API may be out of reach without a break.
+    :param first_poll_at: when to look for the first time, in seconds since the epoch; None for soon.
+    :param unavailable_since: since when the API has been out of reach, in seconds since the epoch, as the worker saw it.
     """
 
     def __init__(
         self,
         *,
         orders_conn_id: str,
-        order_id: Sequence[str],
-        deadline: float,
+        order_id: str | int | Sequence[str | int],
+        deadline: float | str | None = None,
         by: str = "id",
-        wanted: str | Sequence[str] | None = None,
-        failed: str | Sequence[str] | None = None,
+        wanted: Words = None,
+        failed: Words = None,
+        ignored: Words = None,
         axis: str | None = None,
         require: str = "all",
+        at_least: int | str | None = None,
+        not_found: str = "fail",
         poke_interval: float = 60.0,
+        max_unavailable: float = 3600.0,
+        first_poll_at: float | None = None,
+        unavailable_since: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.orders_conn_id = orders_conn_id
-        self.order_id = list(order_id)
+        self.order_id = order_id
         self.deadline = deadline
         self.by = by
         self.wanted = wanted
         self.failed = failed
+        self.ignored = ignored
         self.axis = axis
         self.require = require
+        self.at_least = at_least
+        self.not_found = not_found
         self.poke_interval = poke_interval
-        self._asked_to_wait_s = 0.0
+        self.max_unavailable = max_unavailable
+        self.first_poll_at = first_poll_at
+        self.unavailable_since = unavailable_since
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give plain values: ids and words, no credential."""
@@ -76,70 +95,72 @@ class OrderStatusTrigger(BaseTrigger):
                 "by": self.by,
                 "wanted": self.wanted,
                 "failed": self.failed,
+                "ignored": self.ignored,
                 "axis": self.axis,
                 "require": self.require,
+                "at_least": self.at_least,
+                "not_found": self.not_found,
                 "poke_interval": self.poke_interval,
+                "max_unavailable": self.max_unavailable,
+                "first_poll_at": self.first_poll_at,
+                "unavailable_since": self.unavailable_since,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch until the wait is over."""
-        from airflow_provider_orders.errors import OrdersError
+        from airflow_provider_orders.errors import ConfigurationError
+        from airflow_provider_orders.waiting.poller import watch
 
         try:
-            event = await self._watch()
-        except OrdersError as error:
-            event = {"status": "error", "orders": [], **_error_fields(error)}
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+            request = self._request()
+        except ConfigurationError as error:
+            yield TriggerEvent(error_event(error))  # type: ignore[no-untyped-call]
+            return
+        opening = functools.partial(open_client, self.orders_conn_id)
+        yield TriggerEvent(_event(await watch(self.orders_conn_id, opening, request)))  # type: ignore[no-untyped-call]
 
-    async def _watch(self) -> dict[str, Any]:
-        from airflow_provider_orders.waiting.conditions import Outcome, StatusCondition
+    def _request(self) -> WaitRequest:
+        from airflow_provider_orders.waiting.deadlines import moment_s
+        from airflow_provider_orders.waiting.waits import WaitRequest
 
-        hook = await OrdersHook.afor_connection(self.orders_conn_id)
-        condition = StatusCondition.of(
-            hook.api.order_model, wanted=self.wanted, failed=self.failed, axis=self.axis, require=self.require
+        return WaitRequest(
+            order_id=self.order_id,
+            by=self.by,
+            wanted=self.wanted,
+            failed=self.failed,
+            ignored=self.ignored,
+            axis=self.axis or None,
+            require=self.require,
+            at_least=self.at_least,
+            not_found=self.not_found,
+            deadline=None if self.deadline in {None, ""} else moment_s(self.deadline),
+            interval_s=self.poke_interval,
+            max_unavailable_s=self.max_unavailable,
+            first_poll_at=self.first_poll_at,
+            unavailable_since=self.unavailable_since,
         )
-        reports: list[OrderReport] = []
-        async with hook.get_async_client() as client:
-            while True:
-                polled = await self._poll(client, condition)
-                reports = polled or reports
-                outcome = condition.decide(reports) if polled else Outcome.WAITING
-                if outcome is not Outcome.WAITING:
-                    return {"status": outcome.value, "orders": reports, "axis": condition.axis}
-                remaining = self.deadline - time.time()
-                if remaining <= 0:
-                    return {"status": "timeout", "orders": reports, "axis": condition.axis}
-                if reports:
-                    log.info("Waiting for %s: %s", condition.axis, condition.describe(reports))
-                await asyncio.sleep(min(max(self.poke_interval, self._asked_to_wait_s), remaining))
-
-    async def _poll(self, client: AsyncClient, condition: Any) -> list[OrderReport]:
-        """Ask for all orders; nothing in the case of an outage, which is waited out."""
-        from airflow_provider_orders.errors import ApiUnavailableError, RateLimitedError
-
-        self._asked_to_wait_s = 0.0
-        patience = max(1.0, self.deadline - time.time())
-        try:
-            async with asyncio.timeout(patience):
-                raws = await client.fetch_orders(self.order_id, by=self.by)
-        except TimeoutError:
-            log.warning("No answer until the deadline")
-            return []
-        except RateLimitedError as error:
-            self._asked_to_wait_s = error.retry_after_s or 0.0
-            log.warning("%s Asking again in %g s.", error, max(self.poke_interval, self._asked_to_wait_s))
-            return []
-        except ApiUnavailableError as error:
-            log.warning("%s Asking again in %g s.", error, self.poke_interval)
-            return []
-        model = client.api.order_model
-        return [
-            condition.report(asked, model.parse(raw)) for asked, raw in zip(self.order_id, raws, strict=True)
-        ]
 
 
-def _error_fields(error: OrdersError) -> dict[str, Any]:
+async def open_client(orders_conn_id: str) -> AsyncClient:
+    """Look a connection up and open a client for it."""
+    hook = await OrdersHook.afor_connection(orders_conn_id)
+    return hook.get_async_client()
+
+
+def error_event(error: OrdersError) -> dict[str, Any]:
     """Give what is needed to raise the same error on the worker."""
     details = {name: value for name, value in vars(error).items() if value is not None}
-    return {"kind": type(error).__name__, "message": details.pop("message"), "details": details}
+    return {
+        "status": "error",
+        "orders": [],
+        "kind": type(error).__name__,
+        "message": details.pop("message"),
+        "details": details,
+    }
+
+
+def _event(result: WaitResult) -> dict[str, Any]:
+    if result.error is not None:
+        return error_event(result.error)
+    return {"status": result.status, "axes": list(result.axes), "orders": result.reports}

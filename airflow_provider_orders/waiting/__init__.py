@@ -1,1 +1,4 @@
-"""How the status of orders is watched: conditions, decided by the same code in every mode. Knows no Airflow."""
+"""How orders are watched: conditions, decided by the same code in every mode, and the poller that many waits share.
+
+Knows no Airflow.
+"""

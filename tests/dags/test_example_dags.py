@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,13 +14,19 @@ import pytest
 from tests.dags.conftest import EXAMPLES, returned
 
 if TYPE_CHECKING:
+    from airflow.sdk import Asset
+
     from airflow_provider_orders.sandbox import Sandbox
     from tests.conftest import DagRunner
 
 FORMS = {
+    "example_genuka_webhook": set(),
     "example_get_order": {"orders_conn_id", "order_id", "by"},
+    "example_order_events": set(),
+    "example_order_freshness": {"orders_conn_id", "minutes"},
     "example_export_orders": {"connections", "path", "output", "compression"},
     "example_popsell_ambassadors": {"orders_conn_id", "limit", "skip", "path"},
+    "example_pay_commissions": {"orders_conn_id", "order_ids", "at_least", "rate_percent", "days"},
     "example_wait_for_delivery": {"orders_conn_id", "order_ids", "timeout_minutes"},
     "example_backfill_year": {"orders_conn_id", "year", "timezone", "path"},
     "example_reconcile_orders": {"orders_conn_id", "year", "depth", "repair", "path"},
@@ -38,7 +47,7 @@ def test_every_file_gives_one_dag_without_an_error(examples: Any) -> None:
 @pytest.mark.parametrize("dag_id", FORMS)
 def test_runs_by_hand_from_a_form_that_explains_itself(examples: Any, dag_id: str) -> None:
     dag = examples.dags[dag_id]
-    assert dag.schedule is None
+    assert bool(dag.schedule) is not bool(FORMS[dag_id])  # events start what has no form
     assert dag.tags == {"orders", "example"}
     assert dag.doc_md
     assert set(dag.params) == FORMS[dag_id]
@@ -59,6 +68,9 @@ def test_runs_by_hand_from_a_form_that_explains_itself(examples: Any, dag_id: st
         ("example_popsell_ambassadors", "limit", 1025),
         ("example_wait_for_delivery", "order_ids", []),
         ("example_wait_for_delivery", "timeout_minutes", 0),
+        ("example_order_freshness", "minutes", 0),
+        ("example_pay_commissions", "at_least", 0),
+        ("example_pay_commissions", "rate_percent", -1),
         ("example_backfill_year", "year", 25),
         ("example_reconcile_orders", "depth", "ids"),
     ],
@@ -134,6 +146,73 @@ def test_wait_for_a_cancelled_order_fails_by_its_name(
     assert run.state == "failed"
     output = capfd.readouterr()
     assert "order 111111 is cancelled" in output.out + output.err
+
+
+def test_genuka_webhook(examples: Any, dag_runner: DagRunner) -> None:
+    class Triggering:
+        def __getitem__(self, asset: Asset) -> list[SimpleNamespace]:
+            return [SimpleNamespace(extra=extra) for extra in ({"payload": event}, {"from_rest_api": True})]
+
+    event = {
+        "order_id": "1",
+        "statuses": {"fulfillment": {"status": "delivered", "status_raw": "delivered"}},
+    }
+    tasks = examples.dags["example_genuka_webhook"].task_dict
+
+    assert tasks["read_events"].python_callable(triggering_asset_events=Triggering()) == [event]
+    assert tasks["find_delivered"].python_callable([event]) == ["1"]
+    by_hand = dag_runner(examples.dags["example_genuka_webhook"])
+    assert returned(by_hand, "find_delivered") == []
+
+
+def test_order_events(examples: Any) -> None:
+    class Triggering:
+        def __getitem__(self, asset: Asset) -> list[SimpleNamespace]:
+            return [SimpleNamespace(extra={"from_trigger": True, "payload": event})]
+
+    event = {"order_id": "1", "event_id": "0b54"}
+    tasks = examples.dags["example_order_events"].task_dict
+
+    assert tasks["read_events"].python_callable(triggering_asset_events=Triggering()) == [event]
+    assert tasks["pay_commission"].python_callable(event) == "1"
+
+
+def test_order_freshness(examples: Any, dag_runner: DagRunner, orders_sandbox: Sandbox) -> None:
+    minutes = int((datetime.now(UTC) - orders_sandbox.clock.now()).total_seconds() / 60) + 60 * 24 * 30
+
+    run = dag_runner(examples.dags["example_order_freshness"], conf={"minutes": minutes})
+
+    assert run.state == "success"
+    assert returned(run, "report") > 0
+
+
+def test_pay_commissions(examples: Any, dag_runner: DagRunner, orders_sandbox: Sandbox) -> None:
+    orders = [order for order in orders_sandbox.payloads("genuka") if not order["deleted_at"]][10:13]
+    for order in orders[:2]:
+        orders_sandbox.set_status("genuka", order["id"], "delivered", axis="fulfillment")
+        orders_sandbox.set_status("genuka", order["id"], "paid", axis="payment")
+    orders_sandbox.set_status("genuka", orders[2]["id"], "pending", axis="fulfillment")
+    ids = [order["id"] for order in orders]
+
+    run = dag_runner(
+        examples.dags["example_pay_commissions"],
+        conf={"order_ids": ids, "at_least": 2, "rate_percent": 10},
+    )
+
+    assert run.state == "success"
+    assert returned(run, "pay") == {
+        order["id"]: f"{Decimal(str(order['amount'])) / 10:.2f} {order['currency']}" for order in orders[:2]
+    }
+
+
+def test_pay_commissions_of_the_sandbox(
+    examples: Any, dag_runner: DagRunner, orders_sandbox: Sandbox
+) -> None:
+    run = dag_runner(examples.dags["example_pay_commissions"], conf={"order_ids": [], "at_least": None})
+
+    assert run.state == "success"
+    assert len(returned(run, "pay")) == 2
+    assert orders_sandbox.requests
 
 
 def test_backfill_year(examples: Any, dag_runner: DagRunner, orders_sandbox: Sandbox, tmp_path: Path) -> None:

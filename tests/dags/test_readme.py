@@ -48,13 +48,13 @@ def with_sandbox(fields: dict[str, Any], real: dict[str, Any]) -> dict[str, Any]
 
 
 def test_first_dag_has_less_than_twenty_lines() -> None:
-    assert len(block("python", "@dag").splitlines()) < 20
+    assert len(block("python", "@daily").splitlines()) < 20
 
 
 def test_first_dag_exports_all_orders_and_then_those_that_change(
     dag_runner: DagRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = block("python", "@dag").replace("/data/orders", str(tmp_path / "orders"))
+    code = block("python", "@daily").replace("/data/orders", str(tmp_path / "orders"))
     (tmp_path / "first_dag.py").write_text(code, encoding="utf-8")
     bag = read_dags(tmp_path)
     assert bag.import_errors == {}
@@ -70,6 +70,19 @@ def test_first_dag_exports_all_orders_and_then_those_that_change(
 
     assert (first.state, second.state) == ("success", "success")
     assert [returned(run, "export")["rows"] for run in (first, second)] == [300, 5]
+
+
+def test_event_driven_dag_is_scheduled_by_the_trigger(tmp_path: Path) -> None:
+    (tmp_path / "event_driven.py").write_text(block("python", "AssetWatcher"), encoding="utf-8")
+    bag = read_dags(tmp_path)
+    assert bag.import_errors == {}
+
+    (asset,) = bag.dags["pay_commissions"].timetable.asset_condition.objects
+    (watcher,) = asset.watchers
+    assert asset.name == "delivered_orders"
+    path, arguments = watcher.trigger.serialize()
+    assert path.endswith(".OrderEventTrigger")
+    assert arguments["orders_conn_id"] == "genuka_default"
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -122,7 +135,7 @@ def test_tests_with_the_sandbox_pass(test: str, orders_sandbox: Sandbox) -> None
 def test_results_are_json() -> None:
     shown = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
 
-    assert [set(json.loads(code)) >= {"source"} or "axis" in json.loads(code) for code in shown] == [True] * 3
+    assert [set(json.loads(code)) >= {"source"} or "axes" in json.loads(code) for code in shown] == [True] * 3
 
 
 def test_links_are_absolute() -> None:

@@ -198,7 +198,7 @@ class TestTasks:
         moving = _move_at_each_third_look(proxy, vendor)
         # Few tasks: each of them takes seconds on Airflow 3.1. TestExecution has all variants.
         with DAG(dag_id=f"privacy_{sign_in.replace(' ', '_')}", schedule=None) as dag:
-            options = {"orders_conn_id": "orders"}
+            options: dict[str, Any] = {"orders_conn_id": "orders"}
             GetOrderOperator(
                 task_id="get",
                 order_id=an_order(proxy.sandbox, vendor),
@@ -237,7 +237,7 @@ class TestTasks:
 
         proxy.sandbox.inject("bad_row", vendor=vendor, times=None, variant="text_amount")
         with DAG(dag_id=f"privacy_failing_{vendor}", schedule=None) as dag:
-            options = {"orders_conn_id": f"{vendor}_default"}
+            options: dict[str, Any] = {"orders_conn_id": f"{vendor}_default"}
             OrdersToObjectStorageOperator(task_id="export", path=str(tmp_path), **options)
             OrderStatusSensor(
                 task_id="wait", order_id=proxy.sandbox.live_ids(vendor)[0], deferrable=True, timeout=0.5,

@@ -1,6 +1,6 @@
 """One sensor in its three modes, in a world whose clock the test holds.
 
-Sleeping is the only thing that is played: a sleep of ``POKE_S`` or longer lets the next thing happen in the sandbox
+Sleeping is the only thing that is played: a sleep of a second or longer lets the next thing happen in the sandbox
 instead of taking time.
 """
 
@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 from airflow.sdk.bases import sensor as airflow_sensor
 
 from airflow_provider_orders.sensors.orders import OrderStatusSensor
+from airflow_provider_orders.waiting.clock import CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 Rescheduled: type[Any] = vars(airflow_sensor)["AirflowRescheduleException"]
 
 POKE_S = 17.0
-"""Told from every other wait by its length."""
 
 MODES = ("poke", "reschedule", "deferrable")
 
 _MOST_SLEEPS = 50
+_SHORTEST_S = 1.0
 
 
 class World:
@@ -47,31 +48,43 @@ class World:
     def __init__(self, happenings: Sequence[Callable[[], object]] = ()) -> None:
         self.happenings = list(happenings)
         self.slept: list[float] = []
+        self.passed_s = 0.0
 
     def hold_the_clock(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Take the place of long sleeps, of threads and of event loops."""
-        real_sleep, real_async_sleep = time.sleep, asyncio.sleep
+        """Take the place of long sleeps, of threads and of pollers; what was slept through counts as passed."""
+        real_sleep, real_pass = time.sleep, CLOCK.pass_until
 
         def sleep(seconds: float) -> None:
             if not self.slept_through(seconds):
                 real_sleep(seconds)
 
-        async def async_sleep(seconds: float, result: Any = None) -> Any:
-            return await real_async_sleep(0 if self.slept_through(seconds) else seconds, result)
+        async def pass_until(wake: asyncio.Event, seconds: float | None, *, idle: bool) -> None:
+            for _ in range(5):  # whoever has something to do does it before time passes
+                await asyncio.sleep(0)
+            if idle and seconds is not None and seconds > 0.5 and not wake.is_set():
+                self._sleep(seconds)
+            else:
+                await real_pass(wake, seconds, idle=idle)
 
         monkeypatch.setattr(time, "sleep", sleep)
-        monkeypatch.setattr(asyncio, "sleep", async_sleep)
+        monkeypatch.setattr(CLOCK, "now", lambda: time.time() + self.passed_s)
+        monkeypatch.setattr(CLOCK, "monotonic", lambda: time.monotonic() + self.passed_s)
+        monkeypatch.setattr(CLOCK, "pass_until", pass_until)
 
     def slept_through(self, seconds: float) -> bool:
         """Let the next thing happen if this is a wait of a sensor."""
-        if seconds < POKE_S - 1:
+        if seconds < _SHORTEST_S:
             return False
+        self._sleep(seconds)
+        return True
+
+    def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         if len(self.slept) > _MOST_SLEEPS:
             raise AssertionError("waits for ever")
         if self.happenings:
             self.happenings.pop(0)()
-        return True
+        self.passed_s += seconds
 
 
 def nothing() -> None:
@@ -86,7 +99,23 @@ def until(happened: Callable[[], bool], *, at_most_s: float = 60.0) -> None:
         time.sleep(0.01)
 
 
-def context(started_at: datetime | None = None) -> Context:
+class StateStore:
+    """What Airflow 3.3 keeps for a task from poke to poke."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        return self._kept.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self._kept[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        del self._kept[key]
+
+
+def context(started_at: datetime | None = None, store: StateStore | None = None) -> Context:
     """Give as much of a task's context as a sensor reads."""
     ti = SimpleNamespace(
         dag_id="dag",
@@ -95,7 +124,7 @@ def context(started_at: datetime | None = None) -> Context:
         map_index=-1,
         get_first_reschedule_date=lambda _: started_at,
     )
-    return cast("Context", {"ti": ti})
+    return cast("Context", {"ti": ti} | ({"task_state_store": store} if store else {}))
 
 
 def over_the_wire(trigger: OrderStatusTrigger) -> OrderStatusTrigger:
@@ -137,14 +166,15 @@ def wait(world: World, mode: str, **arguments: Any) -> Any:
 
 
 def _wait_rescheduled(sensor: Callable[[], OrderStatusSensor], world: World) -> Any:
-    now = started_at = datetime.now(UTC)
+    now, started_at = datetime.now(UTC), None
+    store = StateStore()
     while True:
         try:
-            return sensor().execute(context(started_at))
+            return sensor().execute(context(started_at, store))
         except Rescheduled as later:
             seconds = (later.reschedule_date - now).total_seconds()
             assert world.slept_through(seconds)
-            started_at -= timedelta(seconds=seconds)  # as if that time had passed
+            started_at = (started_at or now) - timedelta(seconds=seconds)  # as if that time had passed
 
 
 def _wait_deferred(sensor: Callable[[], OrderStatusSensor]) -> Any:
@@ -154,6 +184,14 @@ def _wait_deferred(sensor: Callable[[], OrderStatusSensor]) -> Any:
         trigger, method = cast("OrderStatusTrigger", deferred.trigger), deferred.method_name
     event = asyncio.run(fire(over_the_wire(trigger)))
     return sensor().resume_execution(method, {"event": event}, context())
+
+
+def unseen(result: Any) -> Any:
+    """Give a result, or an event, without the times at which the orders were seen."""
+    reports = [{**report} for report in result["orders"]]
+    for report in reports:
+        assert datetime.fromisoformat(report.pop("seen_at")).tzinfo == UTC
+    return {**result, "orders": reports}
 
 
 def outcome_of(run: Callable[[], Any]) -> Any:

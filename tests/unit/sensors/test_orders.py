@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -14,13 +15,26 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 from airflow.sdk import DAG, task
+from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_orders import errors
 from airflow_provider_orders.sensors.orders import OrderStatusSensor
 from airflow_provider_orders.triggers.orders import OrderStatusTrigger
+from airflow_provider_orders.waiting.clock import CLOCK
 from tests.unit.hooks.connect import FORBIDDEN, VENDORS, an_order, way_id
 from tests.unit.operators.dags import note_errors
-from tests.unit.sensors.modes import MODES, POKE_S, World, context, nothing, outcome_of, until, wait
+from tests.unit.sensors.modes import (
+    MODES,
+    POKE_S,
+    World,
+    context,
+    fire,
+    nothing,
+    outcome_of,
+    unseen,
+    until,
+    wait,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,19 +98,19 @@ class TestTheSameInEachMode:
         (order_id,) = pending_orders(orders_sandbox, vendor)
         world.happenings = [nothing, become(orders_sandbox, vendor, order_id, words.met)]
         result = wait(world, mode, order_id=order_id, orders_conn_id=f"{vendor}_default")
-        assert result == {
-            "axis": words.axis,
+        assert unseen(result) == {
+            "axes": [words.axis],
             "orders": [
                 {
                     "order_id": order_id,
-                    "status": words.canonical,
-                    "status_raw": words.met,
                     "outcome": "met",
+                    "status": {words.axis: words.canonical},
+                    "status_raw": {words.axis: words.met},
                 }
             ],
         }
         assert world.slept == pytest.approx([POKE_S] * 2, abs=1)
-        assert reads(orders_sandbox, order_id) == 3 + (mode == "deferrable")
+        assert reads(orders_sandbox, order_id) == 3
 
     def test_a_status_that_is_there_already(
         self, orders_sandbox: Sandbox, world: World, mode: str, vendor: str
@@ -104,7 +118,7 @@ class TestTheSameInEachMode:
         (order_id,) = pending_orders(orders_sandbox, vendor)
         become(orders_sandbox, vendor, order_id, WORDS[vendor].met)()
         result = wait(world, mode, order_id=order_id, orders_conn_id=f"{vendor}_default")
-        assert result["orders"][0]["status"] == WORDS[vendor].canonical
+        assert result["orders"][0]["status"] == {WORDS[vendor].axis: WORDS[vendor].canonical}
         assert world.slept == []
         assert reads(orders_sandbox, order_id) == 1
 
@@ -174,7 +188,7 @@ class TestTheSameInEachMode:
         orders_sandbox.inject("server_error", vendor=vendor, path=f"/{order_id}", times=12, status=status)
         result = wait(world, mode, order_id=order_id, orders_conn_id=f"{vendor}_default")
         assert result["orders"][0]["outcome"] == "met"
-        assert len(world.slept) == 2 - (mode == "deferrable")  # 5 attempts a poll
+        assert len(world.slept) == 2  # 5 attempts a poll
         assert reads(orders_sandbox, order_id) == 13
 
     @pytest.mark.parametrize("kind", ["cut", "slow"])
@@ -219,7 +233,7 @@ class TestTheSameInEachMode:
         (order_id,) = pending_orders(orders_sandbox, vendor)
         with pytest.raises(AirflowSensorTimeout):
             wait(world, mode, order_id=order_id, orders_conn_id=f"{vendor}_default", timeout=0)
-        assert reads(orders_sandbox, order_id) == 1 + (mode == "deferrable")
+        assert reads(orders_sandbox, order_id) == 1
 
     def test_the_end_of_its_time_in_an_outage(self, orders_sandbox: Sandbox, world: World, mode: str) -> None:
         (order_id,) = pending_orders(orders_sandbox, "dipli")
@@ -280,7 +294,7 @@ class TestTheSameInEachMode:
         (order_id,) = pending_orders(orders_sandbox, "dipli")
         world.happenings = [become(orders_sandbox, "dipli", order_id, "ongoing_shipping")]
         result = wait(world, mode, order_id=order_id, orders_conn_id="dipli_default", wanted=wanted)
-        assert result["orders"][0]["status"] == "in_transit"
+        assert result["orders"][0]["status"] == {"fulfillment": "in_transit"}
         assert len(world.slept) == 1
 
     @pytest.mark.parametrize(("vendor", "word"), [("genuka", "paid"), ("valomnia", "PAID")])
@@ -294,8 +308,8 @@ class TestTheSameInEachMode:
         result = wait(
             world, mode, order_id=order_id, orders_conn_id=f"{vendor}_default", axis="payment", wanted="paid"
         )
-        assert result["axis"] == "payment"
-        assert result["orders"][0]["status_raw"] == word
+        assert result["axes"] == ["payment"]
+        assert result["orders"][0]["status_raw"] == {"payment": word}
 
     def test_a_session_that_expires_between_two_polls(
         self, orders_sandbox: Sandbox, world: World, mode: str
@@ -308,7 +322,7 @@ class TestTheSameInEachMode:
 
         world.happenings = [expire_and_deliver]
         result = wait(world, mode, order_id=order_id, orders_conn_id="valomnia_default")
-        assert result["orders"][0]["status"] == "delivered"
+        assert result["orders"][0]["status"] == {"fulfillment": "delivered"}
 
     @pytest.mark.parametrize(
         ("arguments", "field"),
@@ -320,6 +334,14 @@ class TestTheSameInEachMode:
             ({"failed": "lost"}, "failed"),
             ({"axis": "payment"}, "axis"),
             ({"require": "most"}, "require"),
+            ({"at_least": 2}, "at_least"),
+            ({"not_found": "shrug"}, "not_found"),
+            ({"deadline": "2020-01-01T00:00:00Z"}, "deadline"),
+            ({"deadline": "2099-01-01T00:00:00"}, "deadline"),
+            ({"deadline": "soon"}, "deadline"),
+            ({"max_unavailable": -1}, "max_unavailable"),
+            ({"wanted": {"weather": "rain"}}, "wanted"),
+            ({"wanted": "shipped", "failed": ["shipped"]}, "failed"),
             ({"orders_conn_id": "nowhere"}, "orders_conn_id"),
         ],
     )
@@ -359,6 +381,115 @@ class TestSoftFail:
             wait(world, mode, **arguments)
 
 
+class TestTheDeadline:
+    def test_the_earlier_one_counts(self, orders_sandbox: Sandbox, world: World, mode: str) -> None:
+        (order_id,) = pending_orders(orders_sandbox, "dipli")
+        deadline = datetime.fromtimestamp(CLOCK.now() + 2.5 * POKE_S, UTC)
+        with pytest.raises(AirflowSensorTimeout):
+            wait(world, mode, order_id=order_id, orders_conn_id="dipli_default", deadline=deadline)
+        assert sum(world.slept) == pytest.approx(2.5 * POKE_S, abs=1)
+        assert reads(orders_sandbox, order_id) == 4  # the last one at the deadline
+
+    def test_it_gives_a_last_look(self, orders_sandbox: Sandbox, world: World, mode: str) -> None:
+        (order_id,) = pending_orders(orders_sandbox, "dipli")
+        world.happenings = [nothing, become(orders_sandbox, "dipli", order_id, "shipped")]
+        deadline = datetime.fromtimestamp(CLOCK.now() + 1.5 * POKE_S, UTC).isoformat()
+        result = wait(world, mode, order_id=order_id, orders_conn_id="dipli_default", deadline=deadline)
+        assert result["orders"][0]["outcome"] == "met"
+
+    @pytest.mark.parametrize("option", ["soft_fail", "never_fail"])
+    def test_it_may_skip(self, orders_sandbox: Sandbox, world: World, mode: str, option: str) -> None:
+        (order_id,) = pending_orders(orders_sandbox, "dipli")
+        deadline = datetime.fromtimestamp(CLOCK.now() + 1.5 * POKE_S, UTC)
+        arguments = {"deadline": deadline, option: True}
+        with pytest.raises(AirflowSkipException):
+            wait(world, mode, order_id=order_id, orders_conn_id="dipli_default", **arguments)
+
+    def test_one_that_a_retry_comes_too_late_for_is_no_mistake(self, orders_sandbox: Sandbox) -> None:
+        (order_id,) = pending_orders(orders_sandbox, "dipli")
+        sensor = OrderStatusSensor(
+            task_id="wait",
+            order_id=order_id,
+            orders_conn_id="dipli_default",
+            deadline="2020-01-01T00:00:00Z",
+            deferrable=True,
+        )
+        second_try = context()
+        second_try["ti"].try_number = 2
+        with pytest.raises(AirflowSensorTimeout):
+            sensor.execute(second_try)
+        orders_sandbox.set_status("dipli", order_id, "shipped")
+        assert sensor.execute(second_try)["orders"][0]["outcome"] == "met"
+
+
+class TestStartingInTheTriggerer:
+    def sensor(self, **arguments: Any) -> OrderStatusSensor:
+        options: dict[str, Any] = {"order_id": "7", "orders_conn_id": "dipli_default", **arguments}
+        return OrderStatusSensor(task_id="wait", start_from_trigger=True, **options)
+
+    @pytest.fixture(autouse=True)
+    def _renders_templates(self) -> None:
+        if not hasattr(BaseTrigger, "render_template_fields"):
+            assert not self.sensor().start_from_trigger
+            pytest.skip("this Airflow begins on a worker")
+
+    async def test_the_trigger_has_what_it_takes(self, orders_sandbox: Sandbox) -> None:
+        (order_id,) = pending_orders(orders_sandbox, "dipli")
+        orders_sandbox.set_status("dipli", order_id, "shipped")
+        sensor = self.sensor(
+            order_id=[order_id], deadline=datetime(2099, 1, 1, tzinfo=UTC), timeout=timedelta(hours=2)
+        )
+        arguments = sensor.start_trigger_args
+        assert sensor.start_from_trigger
+        assert arguments is not None
+        assert arguments.timeout == timedelta(hours=2)
+        module, _, name = arguments.trigger_cls.rpartition(".")
+        kwargs = json.loads(json.dumps(arguments.trigger_kwargs))
+        event = await fire(getattr(importlib.import_module(module), name)(**kwargs))
+        resumed = self.sensor().resume_execution(arguments.next_method, {"event": event}, context())
+        assert resumed["orders"][0]["outcome"] == "met"
+
+    def test_what_is_templated_is_an_attribute_of_the_trigger(self) -> None:
+        arguments = self.sensor().start_trigger_args
+        assert arguments is not None
+        assert arguments.trigger_kwargs is not None
+        assert set(OrderStatusSensor.template_fields) <= arguments.trigger_kwargs.keys()
+        made = OrderStatusTrigger(**arguments.trigger_kwargs)
+        assert all(hasattr(made, name) for name in OrderStatusSensor.template_fields)
+
+    @pytest.mark.parametrize(
+        ("arguments", "field"),
+        [
+            ({"order_id": ""}, "order_id"),
+            ({"order_id": "A-7"}, "order_id"),
+            ({"wanted": "delivred"}, "wanted"),
+            ({"axis": "payment"}, "axis"),
+            ({"at_least": 2}, "at_least"),
+            ({"deadline": "soon"}, "deadline"),
+        ],
+    )
+    async def test_what_is_wrong_is_found_there(
+        self, orders_sandbox: Sandbox, arguments: dict[str, Any], field: str
+    ) -> None:
+        started = self.sensor(**arguments).start_trigger_args
+        assert started is not None
+        event = await fire(OrderStatusTrigger(**(started.trigger_kwargs or {})))
+        assert (event["status"], event["kind"]) == ("error", "ConfigurationError")
+        assert event["details"]["field"] == field
+        assert orders_sandbox.requests == []
+
+    def test_the_result_of_another_task_is_not_possible(self) -> None:
+        with DAG("from_task", schedule=None):
+
+            @task
+            def choose() -> list[str]:
+                return ["7"]
+
+            with pytest.raises(errors.ConfigurationError) as caught:
+                self.sensor(order_id=choose())
+        assert caught.value.field == "order_id"
+
+
 class TestDeferring:
     def defer(self, **arguments: Any) -> TaskDeferred:
         sensor = OrderStatusSensor(
@@ -372,7 +503,7 @@ class TestDeferring:
         self, orders_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         ids = pending_orders(orders_sandbox, "dipli", 2)
-        monkeypatch.setattr("time.time", lambda: 1_000_000.0)
+        monkeypatch.setattr(CLOCK, "now", lambda: 1_000_000.0)
         deferred = self.defer(
             order_id=[ids[0], int(ids[1]), ids[0]],
             orders_conn_id="dipli_default",
@@ -391,9 +522,15 @@ class TestDeferring:
                 "by": "id",
                 "wanted": ["shipped"],
                 "failed": [],
+                "ignored": None,
                 "axis": None,
                 "require": "all",
+                "at_least": None,
+                "not_found": "fail",
                 "poke_interval": 120.0,
+                "max_unavailable": 3600.0,
+                "first_poll_at": 1_000_120.0,
+                "unavailable_since": None,
             },
         )
         assert deferred.timeout is not None
@@ -428,9 +565,12 @@ class TestTheEvent:
         return sensor.resume_execution("execute_complete", {"event": event}, context())
 
     def test_met_is_the_result(self) -> None:
-        reports = [{"order_id": "7", "status": "delivered", "status_raw": "shipped", "outcome": "met"}]
-        event = {"status": "met", "axis": "fulfillment", "orders": reports}
-        assert self.resume(event) == {"axis": "fulfillment", "orders": reports}
+        report = {"order_id": "7", "outcome": "met", "seen_at": "2026-01-01T00:00:00.000+00:00"}
+        reports = [
+            {**report, "status": {"fulfillment": "delivered"}, "status_raw": {"fulfillment": "shipped"}}
+        ]
+        event = {"status": "met", "axes": ["fulfillment"], "orders": reports}
+        assert self.resume(event) == {"axes": ["fulfillment"], "orders": reports}
 
     @pytest.mark.parametrize(
         "event",
@@ -443,12 +583,12 @@ class TestTheEvent:
             {"status": None},
             {"status": ["met"]},
             {"status": "met"},
-            {"status": "met", "axis": "fulfillment"},
-            {"status": "met", "axis": "fulfillment", "orders": None},
-            {"status": "met", "axis": "fulfillment", "orders": []},
-            {"status": "met", "axis": None, "orders": [{}]},
+            {"status": "met", "axes": ["fulfillment"]},
+            {"status": "met", "axes": ["fulfillment"], "orders": None},
+            {"status": "met", "axes": ["fulfillment"], "orders": []},
+            {"status": "met", "axes": None, "orders": [{}]},
             {"status": "failed"},
-            {"status": "failed", "axis": "fulfillment", "orders": [{"order_id": "7"}]},
+            {"status": "failed", "axes": ["fulfillment"], "orders": [{"order_id": "7"}]},
         ],
     )
     def test_one_that_cannot_be_understood_fails(self, event: Any) -> None:
@@ -527,15 +667,16 @@ class TestInADag:
 
             take(waiting.output)
         assert dag_runner(dag).state == "success"
-        assert seen == [
+        words = WORDS[vendor]
+        assert [unseen(result) for result in seen] == [
             {
-                "axis": WORDS[vendor].axis,
+                "axes": [words.axis],
                 "orders": [
                     {
                         "order_id": order_id,
-                        "status": WORDS[vendor].canonical,
-                        "status_raw": WORDS[vendor].met,
                         "outcome": "met",
+                        "status": {words.axis: words.canonical},
+                        "status_raw": {words.axis: words.met},
                     }
                 ],
             }

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from airflow.triggers.base import BaseTrigger
 from airflow_provider_orders.hooks.orders import OrdersHook
 from airflow_provider_orders.http.aio import AsyncClient
 from airflow_provider_orders.triggers.orders import OrderStatusTrigger
+from airflow_provider_orders.waiting.clock import CLOCK
 from tests.unit.hooks.connect import VENDORS, an_order, secrets_in
 from tests.unit.sensors.modes import POKE_S, World, fire, nothing, over_the_wire, until
 
@@ -66,9 +68,10 @@ class TestWhatIsStored:
     async def test_what_is_stored_does_not_change_while_it_runs(
         self, orders_sandbox: Sandbox, world: World
     ) -> None:
-        made = trigger(unshipped(orders_sandbox))
+        (order_id,) = unshipped(orders_sandbox)
+        made = trigger([order_id])
         before = json.dumps(made.serialize())
-        world.happenings = [lambda: orders_sandbox.set_status("dipli", made.order_id[0], "shipped")]
+        world.happenings = [lambda: orders_sandbox.set_status("dipli", order_id, "shipped")]
         await fire(made)
         assert json.dumps(made.serialize()) == before
 
@@ -89,18 +92,14 @@ class TestPolling:
         self, orders_sandbox: Sandbox, world: World, vendor: str, polls: int
     ) -> None:
         ids = unshipped(orders_sandbox, vendor, 3)
-        made = trigger(ids, f"{vendor}_default", deadline=0.0 if polls == 1 else time.time() + 3600)
-
-        def time_is_up() -> None:
-            made.deadline = 0.0
-
-        world.happenings = [*[nothing] * (polls - 2), time_is_up]
-        event = await fire(made)
+        deadline = 0.0 if polls == 1 else CLOCK.now() + POKE_S * (polls - 1.5)
+        event = await fire(trigger(ids, f"{vendor}_default", deadline=deadline))
         assert event["status"] == "timeout"
         reads = [r for r in orders_sandbox.requests if r.path.rpartition("/")[2] in ids]
         assert len(reads) == polls * len(ids)
         assert len(orders_sandbox.requests) - len(reads) <= 2  # one login
-        assert len(world.slept) == polls - 1
+        expected = [*[POKE_S] * (polls - 2), POKE_S / 2][: polls - 1]  # the last look is at the deadline
+        assert world.slept == pytest.approx(expected, abs=1)
 
     async def test_has_one_client_and_closes_it(
         self, orders_sandbox: Sandbox, world: World, monkeypatch: pytest.MonkeyPatch
@@ -169,26 +168,15 @@ class TestPolling:
 
 
 class TestTheDeadline:
-    async def test_a_trigger_made_again_keeps_it(
-        self, orders_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, world: World
-    ) -> None:
-        now = 1_000_000.0
-        monkeypatch.setattr(time, "time", lambda: now)
-        made = trigger(unshipped(orders_sandbox), deadline=now + 60)
-        now += 50.0  # the triggerer was killed, and starts again
+    async def test_a_trigger_made_again_keeps_it(self, orders_sandbox: Sandbox, world: World) -> None:
+        deadline = CLOCK.now() + 60
+        made = trigger(unshipped(orders_sandbox), deadline=deadline)
+        world.passed_s += 50.0  # the triggerer was killed, and starts again
         again = over_the_wire(made)
-        assert again.deadline == 1_000_060.0
-
-        def pass_time() -> None:
-            nonlocal now
-            now += POKE_S
-
-        world.happenings = [pass_time]
-        slept = world.slept
-        monkeypatch.setattr("tests.unit.sensors.modes.POKE_S", 5.0)
+        assert again.deadline == deadline
         event = await fire(again)
         assert event["status"] == "timeout"
-        assert slept == [10.0]  # what was left, which is less than the interval
+        assert world.slept == pytest.approx([10.0], abs=1)  # what was left, which is less than the interval
 
     async def test_one_that_has_passed_still_gives_a_last_look(
         self, orders_sandbox: Sandbox, world: World
@@ -202,15 +190,17 @@ class TestTheDeadline:
     async def test_a_timeout_says_where_the_orders_stood(self, orders_sandbox: Sandbox) -> None:
         ids = unshipped(orders_sandbox)
         event = await fire(trigger(ids, deadline=1.0))
+        (report,) = event["orders"]
+        assert datetime.fromisoformat(report.pop("seen_at")).tzinfo == UTC
         assert event == {
             "status": "timeout",
-            "axis": "fulfillment",
+            "axes": ["fulfillment"],
             "orders": [
                 {
                     "order_id": ids[0],
-                    "status": "pending",
-                    "status_raw": "pending_confirmation",
                     "outcome": "waiting",
+                    "status": {"fulfillment": "pending"},
+                    "status_raw": {"fulfillment": "pending_confirmation"},
                 }
             ],
         }

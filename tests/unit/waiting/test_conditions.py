@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -42,12 +42,18 @@ def genuka(shipping: str | None = None, billing: str | None = None, **fields: An
 
 
 def outcome(order: VendorOrder, **asked: Any) -> str:
-    return StatusCondition.of(type(order), **asked).report("7", order)["outcome"]
+    return StatusCondition.of(type(order), **asked).report("7", order.status_words(), 0.0)["outcome"]
 
 
 def reports(*outcomes: str) -> list[OrderReport]:
     return [
-        OrderReport(order_id=str(number), status="pending", status_raw=None, outcome=word)
+        OrderReport(
+            order_id=str(number),
+            outcome=word,
+            status={"order": "pending"},
+            status_raw={"order": None},
+            seen_at="2026-01-01T00:00:00+00:00",
+        )
         for number, word in enumerate(outcomes)
     ]
 
@@ -84,7 +90,7 @@ class TestDefaults:
         ],
     )
     def test_the_axis(self, model: type[VendorOrder], axis: str) -> None:
-        assert StatusCondition.of(model).axis == axis
+        assert StatusCondition.of(model).axes == (axis,)
 
     def test_a_default_failure_never_contradicts_what_is_wanted(self) -> None:
         assert outcome(popsell("CANCELLED"), wanted="cancelled") == "met"
@@ -148,7 +154,7 @@ class TestMoreThanTheWord:
     def test_its_failure_is_named_by_what_it_means(self) -> None:
         order = genuka("taken_in_charge", deleted_at="2026-01-02T00:00:00Z")
         condition = StatusCondition.of(GenukaOrder)
-        error = failure(condition.axis, [condition.report("x", order)])
+        error = failure([condition.report("x", order.status_words(), 0.0)])
         assert str(error) == "Waited for fulfillment in vain: order x is cancelled (taken_in_charge)."
 
 
@@ -165,17 +171,130 @@ class TestAllOrAny:
         ],
     )
     def test_decides(self, outcomes: list[str], every: str, one: str) -> None:
-        assert StatusCondition.of(PopsellOrder).decide(reports(*outcomes)) == Outcome(every)
-        assert StatusCondition.of(PopsellOrder, require="any").decide(reports(*outcomes)) == Outcome(one)
+        assert StatusCondition.of(PopsellOrder).decide(outcomes) == Outcome(every)
+        assert StatusCondition.of(PopsellOrder, require="any").decide(outcomes) == Outcome(one)
 
     def test_a_failure_names_some_and_counts_the_rest(self) -> None:
-        error = failure("order", reports("met", *["failed"] * 8))
+        error = failure(reports("met", *["failed"] * 8))
         assert isinstance(error, OrderFailedError)
         assert str(error).count(" is ") == 5
         assert "and 3 more" in str(error)
 
     def test_describes_how_many_stand_where(self) -> None:
         assert StatusCondition.of(PopsellOrder).describe(reports("met", "failed")) == "2 pending"
+
+
+class TestSeveralAxes:
+    BOTH: ClassVar[dict[str, str]] = {"fulfillment": "delivered", "payment": "paid"}
+
+    @pytest.mark.parametrize(
+        ("shipping", "billing", "expected"),
+        [
+            ("delivered", "paid", "met"),
+            ("delivered", "unpaid", "waiting"),
+            ("pending", "paid", "waiting"),
+            ("delivered", "canceled", "failed"),
+            (None, None, "waiting"),
+        ],
+    )
+    def test_all_have_to_be_met_and_one_is_enough_to_fail(
+        self, shipping: str | None, billing: str | None, expected: str
+    ) -> None:
+        assert outcome(genuka(shipping, billing), wanted=self.BOTH) == expected
+
+    def test_the_report_has_a_word_for_each(self) -> None:
+        condition = StatusCondition.of(GenukaOrder, wanted=self.BOTH)
+        assert condition.axes == ("fulfillment", "payment")
+        assert condition.report("7", genuka("pending", "paid").status_words(), 0.0) == {
+            "order_id": "7",
+            "outcome": "waiting",
+            "status": {"fulfillment": "pending", "payment": "paid"},
+            "status_raw": {"fulfillment": "pending", "payment": "paid"},
+            "seen_at": "1970-01-01T00:00:00.000+00:00",
+        }
+
+    def test_a_failure_names_both(self) -> None:
+        condition = StatusCondition.of(GenukaOrder, wanted=self.BOTH)
+        error = failure([condition.report("x", genuka("delivered", "canceled").status_words(), 0.0)])
+        assert str(error) == (
+            "Waited for fulfillment and payment in vain: order x is delivered and cancelled (canceled)."
+        )
+
+    def test_an_axis_that_failed_names_keeps_the_defaults_of_the_others(self) -> None:
+        asked: dict[str, Any] = {"wanted": self.BOTH, "failed": {"payment": "refunded"}}
+        assert outcome(genuka("delivered", "canceled"), **asked) == "waiting"
+        assert outcome(genuka("pending", "canceled", deleted_at="2026-01-02T00:00:00Z"), **asked) == "failed"
+
+    def test_an_axis_may_be_watched_for_failures_only(self) -> None:
+        asked: dict[str, Any] = {"wanted": "delivered", "failed": {"payment": "cancelled"}}
+        assert outcome(genuka("delivered", "unpaid"), **asked) == "met"
+        assert outcome(genuka("delivered", "canceled"), **asked) == "failed"
+
+    def test_an_empty_list_means_no_failures_on_any(self) -> None:
+        assert outcome(genuka("pending", "canceled"), wanted=self.BOTH, failed=[]) == "waiting"
+
+    def test_the_one_axis_that_is_wanted_is_what_words_without_an_axis_are_about(self) -> None:
+        asked: dict[str, Any] = {"wanted": {"payment": "paid"}, "failed": "cancelled"}
+        assert outcome(genuka("delivered", "canceled"), **asked) == "failed"
+
+
+class TestIgnored:
+    def test_what_usually_fails_is_waited_through(self) -> None:
+        assert outcome(popsell("CANCELLED"), ignored="cancelled") == "waiting"
+        assert outcome(popsell("RETURNED"), ignored="cancelled") == "failed"
+        assert outcome(popsell("CANCELLED"), ignored="CANCELLED") == "waiting"
+
+    def test_what_usually_ends_it_well_does_not(self) -> None:
+        assert outcome(popsell("OK"), ignored="OK") == "waiting"
+        assert outcome(popsell("FULFILLED"), ignored="OK") == "met"
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"wanted": "completed", "ignored": "completed"},
+            {"failed": "CANCELLED", "ignored": "CANCELLED"},
+            {"ignored": {"weather": "rain"}},
+            {"ignored": "nothing"},
+        ],
+    )
+    def test_not_what_is_asked_for(self, asked: dict[str, Any]) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            StatusCondition.of(PopsellOrder, **asked)
+        assert caught.value.field == "ignored"
+
+    def test_not_on_an_axis_without_a_wait(self) -> None:
+        with pytest.raises(ConfigurationError, match="ignored names the payment axis") as caught:
+            StatusCondition.of(GenukaOrder, ignored={"payment": "refunded"})
+        assert caught.value.field == "ignored"
+
+
+class TestAtLeast:
+    @pytest.mark.parametrize(
+        ("outcomes", "expected"),
+        [
+            (["met", "met", "waiting"], "met"),
+            (["met", "waiting", "waiting"], "waiting"),
+            (["met", "failed", "waiting"], "waiting"),
+            (["met", "failed", "failed"], "failed"),
+            (["failed", "met", "met"], "met"),
+        ],
+    )
+    def test_decides(self, outcomes: list[str], expected: str) -> None:
+        assert StatusCondition.of(PopsellOrder, at_least=2).decide(outcomes) == Outcome(expected)
+
+    @pytest.mark.parametrize("value", [0, -1, 4, "some", True, 1.5, "4"])
+    def test_a_number_of_orders_that_there_are(self, value: object) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            StatusCondition.of(PopsellOrder, at_least=value, orders=3)
+        assert caught.value.field == "at_least"
+
+    def test_not_beside_any(self) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            StatusCondition.of(PopsellOrder, at_least=1, require="any", orders=3)
+        assert caught.value.field == "at_least"
+
+    def test_may_come_from_a_template(self) -> None:
+        assert StatusCondition.of(PopsellOrder, at_least="2", orders=2).at_least == 2
 
 
 class TestRefused:
@@ -190,6 +309,10 @@ class TestRefused:
             ({"wanted": []}, "wanted"),
             ({"wanted": [None]}, "wanted"),
             ({"wanted": 7}, "wanted"),
+            ({"wanted": {}}, "wanted"),
+            ({"wanted": {"weather": "rain"}}, "wanted"),
+            ({"wanted": {"order": "delivred"}}, "wanted"),
+            ({"failed": {"weather": "rain"}}, "failed"),
             ({"failed": "lost"}, "failed"),
             ({"wanted": "cancelled", "failed": ["cancelled"]}, "failed"),
             ({"wanted": "OK", "failed": "ok"}, "failed"),

@@ -1,0 +1,53 @@
+"""A clock for pollers that stands still, but for what they let pass: hours of polls in seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from typing import TYPE_CHECKING
+
+from airflow_provider_orders.waiting.clock import CLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+__all__ = ["HeldClock"]
+
+
+class HeldClock:
+    """Takes the place of the clock that waits go by.
+
+    :param monkeypatch: takes it away again.
+    :param most_s: how much time may pass, before a test that never ends is ended.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, most_s: float = 86400.0) -> None:
+        self.passed_s = 0.0
+        self._start = CLOCK.now()
+        self._most_s = most_s
+        self._happenings: list[tuple[float, int, Callable[[], object]]] = []
+        self._real_pass = CLOCK.pass_until
+        monkeypatch.setattr(CLOCK, "now", lambda: self._start + self.passed_s)
+        monkeypatch.setattr(CLOCK, "monotonic", lambda: self.passed_s)
+        monkeypatch.setattr(CLOCK, "pass_until", self._pass_until)
+
+    def at(self, seconds: float, happening: Callable[[], object]) -> None:
+        """Let something happen at a time, counted from the beginning."""
+        heapq.heappush(self._happenings, (seconds, len(self._happenings), happening))
+
+    async def _pass_until(self, wake: asyncio.Event, seconds: float | None, *, idle: bool) -> None:
+        for _ in range(5):  # whoever has something to do does it before time passes
+            await asyncio.sleep(0)
+        if wake.is_set():
+            return
+        if not idle or (seconds is None and not self._happenings):
+            await self._real_pass(wake, None, idle=idle)
+            return
+        until = self.passed_s + seconds if seconds is not None else float("inf")
+        if self._happenings and self._happenings[0][0] <= until:
+            until, _, happening = heapq.heappop(self._happenings)
+            happening()
+        self.passed_s = max(self.passed_s, until)
+        assert self.passed_s < self._most_s, "waits for ever"
