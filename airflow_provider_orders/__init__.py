@@ -66,6 +66,8 @@ def get_provider_info() -> dict[str, Any]:
             for target, module in _TRANSFERS.items()
         ],
         "connection-types": [provider_info_entry(conn_type) for conn_type in FORMS],
+        # ``airflow orders``, from Airflow 3.2 on; before that the key is ignored.
+        "cli": [f"{__name__}.cli.provider.get_orders_cli_commands"],
     }
 
 

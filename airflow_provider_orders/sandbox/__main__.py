@@ -9,23 +9,15 @@ import shlex
 import signal
 import sys
 import threading
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_orders.sandbox.clock import BASE_DATE
-from airflow_provider_orders.sandbox.faults import FAULT_KINDS
+from airflow_provider_orders.sandbox.options import OPTIONS
 from airflow_provider_orders.sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["main"]
-
-
-def _moment(text: str) -> datetime:
-    """Read ``now``, a day, or a day with time."""
-    moment = datetime.now(UTC) if text == "now" else datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+__all__ = ["main", "serve"]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,26 +25,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_orders.sandbox",
         description="Popsell, Dipli, Valomnia and Genuka, faked on one loopback port.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8765, help="port; 0 picks a free one")
-    parser.add_argument("--orders", type=int, default=500, help="orders of each vendor")
-    parser.add_argument("--seed", type=int, default=1, help="chooses the data")
-    parser.add_argument(
-        "--faults",
-        default="none",
-        help=f"none, flaky, or kind:chance,...; kinds are {', '.join(FAULT_KINDS)}",
-    )
-    parser.add_argument("--latency-ms", type=float, default=0, help="how long every answer takes at least")
-    parser.add_argument(
-        "--step-s", type=float, default=10.0, help="seconds between two stages of a live order"
-    )
-    parser.add_argument("--live", type=int, default=5, help="orders of each vendor that move with time")
-    parser.add_argument("--genuka-envelope", default="pagination", help="pagination or meta")
-    parser.add_argument(
-        "--base-date", type=_moment, default=BASE_DATE, metavar="DATE", help="the sandbox's present, or now"
-    )
+    for flag, settings in OPTIONS.items():
+        parser.add_argument(flag, **settings)
     return parser
 
 
@@ -86,9 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: the command line; what the shell gave if left out.
     :return: 0 after a signal, 1 when the port cannot be used, 2 for an argument that makes no sense.
     """
-    options = _parser().parse_args(arguments)
+    return serve(vars(_parser().parse_args(arguments)))
+
+
+def serve(options: Mapping[str, Any]) -> int:
+    """Run the sandbox until it is told to stop, with the options of a command line.
+
+    :param options: by name, as :class:`~airflow_provider_orders.sandbox.Sandbox` takes them.
+    :return: as :func:`main`.
+    """
     try:
-        sandbox = Sandbox(**vars(options))
+        sandbox = Sandbox(**options)
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -99,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sandbox.start()
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error
-        sys.stderr.write(f"cannot listen on {options.host}:{options.port}: {reason}\n")
+        sys.stderr.write(f"cannot listen on {options['host']}:{options['port']}: {reason}\n")
         return 1
     with sandbox:
         sys.stdout.write(summary(sandbox))

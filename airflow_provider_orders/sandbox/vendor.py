@@ -1,4 +1,4 @@
-"""What a fake vendor is made of; a fifth one is a subclass in its own module, and an entry in ``vendors.py``."""
+"""What a fake vendor is made of; a fifth one is a subclass in a module called as its connection type."""
 
 from __future__ import annotations
 

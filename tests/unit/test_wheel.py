@@ -102,11 +102,15 @@ def test_the_wheel_holds_the_licence(names: set[str], dist_info: str, metadata: 
     assert metadata.get_all("License-File") == ["LICENSE", "NOTICE"]
 
 
-def test_the_wheel_registers_the_provider(wheel: Path, dist_info: str) -> None:
+def test_the_wheel_registers_the_provider_and_the_program(wheel: Path, dist_info: str) -> None:
     with ZipFile(wheel) as archive:
         entry_points = archive.read(f"{dist_info}/entry_points.txt").decode()
 
     assert entry_points.split() == [
+        "[console_scripts]",
+        "airflow-orders",
+        "=",
+        "airflow_provider_orders.cli.program:main",
         "[apache_airflow_provider]",
         "provider_info",
         "=",
@@ -141,6 +145,7 @@ def test_every_dependency_has_a_lower_bound_and_no_upper_one(metadata: Message) 
         "pendulum",
         "pydantic",
         "requests",
+        "rich",
         "tenacity",
     }
     assert not [line for line in required if "<" in line or "==" in line]

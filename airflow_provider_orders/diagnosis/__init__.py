@@ -1,0 +1,1 @@
+"""What a person asks of a connection before relying on it: does it work, and what will an export cost."""
