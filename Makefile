@@ -10,14 +10,14 @@ export PYTHONUNBUFFERED := 1
 
 # More arguments for pytest: make test PYTEST_ARGS="-k sensor"
 PYTEST_ARGS ?=
-# And for the benchmark: make bench BENCH_ARGS=--quick
+# And for the benchmarks: make bench BENCH_ARGS=--quick
 BENCH_ARGS ?=
-SOURCES := airflow_provider_orders example_dags scripts tests
+SOURCES := airflow_provider_orders docs example_dags scripts tests
 LOCK_COMMAND = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--custom-compile-command "make lock" pyproject.toml --all-extras
 airflow_of = $$($(1)/bin/python -c 'from importlib.metadata import version; print(version("apache-airflow"))')
 
-.PHONY: help demo airflow services test test-matrix test-airflow31 test-lowest test-cluster lint format bench lock dist clean
+.PHONY: help demo airflow services test test-matrix test-airflow31 test-lowest test-cluster test-wheel lint format docs bench bench-waiting bench-parse soak lock dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,11 @@ test-lowest: .venv-lowest/.ready services ## Run the tests with the lowest versi
 test-cluster: .venv-celery/.ready services ## Run a backfill on Celery, with Redis and PostgreSQL, and kill a worker
 	@CI=true .venv-celery/bin/python -m pytest tests/celery $(PYTEST_ARGS)
 
+# An older Airflow: make test-wheel AIRFLOW=3.1
+AIRFLOW ?= 3.3
+test-wheel: dist .venv-lock/.ready ## Install the built wheel, as its users do, and run the unit tests against it
+	@scripts/test_wheel.sh $(AIRFLOW) $(PYTEST_ARGS)
+
 lint: .venv/.ready ## Check style, types and which part imports which
 	@echo "ruff: style";          .venv/bin/ruff check $(wildcard $(SOURCES))
 	@echo "ruff: format";         .venv/bin/ruff format --check $(wildcard $(SOURCES))
@@ -60,8 +65,23 @@ format: .venv/.ready ## Format the code and fix what ruff can fix
 	@.venv/bin/ruff check --fix $(wildcard $(SOURCES))
 	@.venv/bin/ruff format $(wildcard $(SOURCES))
 
+docs: .venv-docs/.ready ## Build the documentation into docs/_build/html, and check its links
+	@rm -rf docs/_build
+	@.venv-docs/bin/python -m sphinx --builder html --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
+	@.venv-docs/bin/python scripts/check_links.py docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
 bench: .venv-bench/.ready ## Compare the export with dlt and Airflow's HttpOperator
 	@.venv-bench/bin/python -m tests.benchmarks.export $(BENCH_ARGS)
+
+bench-waiting: .venv-bench/.ready ## Compare waiting with Airflow's HTTP sensor and with one poll per task
+	@.venv-bench/bin/python -m tests.benchmarks.waiting $(BENCH_ARGS)
+
+bench-parse: .venv-bench/.ready ## Compare what an import costs a DAG file with Airflow's own providers
+	@.venv-bench/bin/python -m tests.benchmarks.parse $(BENCH_ARGS)
+
+soak: .venv-bench/.ready ## Wait for half an hour while things go wrong, and see that nothing grows
+	@.venv-bench/bin/python -m tests.benchmarks.soak $(BENCH_ARGS)
 
 lock: .venv-lock/.ready ## Renew the lock files
 	@echo "requirements.lock: the newest Airflow, with the tools"
@@ -75,6 +95,9 @@ lock: .venv-lock/.ready ## Renew the lock files
 	@echo "requirements-bench.lock, requirements-celery.lock: the newest Airflow, with what we compare with, with Celery"
 	@$(LOCK_COMMAND) --group bench --constraint requirements.lock --generate-hashes -o requirements-bench.lock
 	@$(LOCK_COMMAND) --group celery --constraint requirements.lock --generate-hashes -o requirements-celery.lock
+	@echo "requirements-airflow32.lock, requirements-docs.lock: the newest Airflow 3.2, what the documentation is built with"
+	@$(LOCK_COMMAND) --group test --group airflow32 --generate-hashes -o requirements-airflow32.lock
+	@$(LOCK_COMMAND) --group docs --generate-hashes -o requirements-docs.lock
 
 dist: .venv/.ready ## Build the distribution and check its metadata
 	@rm -rf dist
@@ -83,7 +106,7 @@ dist: .venv/.ready ## Build the distribution and check its metadata
 
 clean: ## Remove everything that make has made
 	rm -rf .airflow .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .services \
-		.venv .venv-airflow31 .venv-bench .venv-celery .venv-lock .venv-lowest bench build demo dist htmlcov
+		.venv .venv-airflow31 .venv-bench .venv-celery .venv-docs .venv-lock .venv-lowest .venv-wheel-* docs/_build bench build demo dist htmlcov
 	find $(wildcard $(SOURCES)) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is made again when its lock changes, and its link to this checkout when the metadata changes.
@@ -92,12 +115,13 @@ clean: ## Remove everything that make has made
 .venv-lowest/.locked: requirements-lowest.lock
 .venv-bench/.locked: requirements-bench.lock
 .venv-celery/.locked: requirements-celery.lock
+.venv-docs/.locked: requirements-docs.lock
 
-.venv/.locked .venv-airflow31/.locked .venv-lowest/.locked .venv-bench/.locked .venv-celery/.locked:
+.venv/.locked .venv-airflow31/.locked .venv-lowest/.locked .venv-bench/.locked .venv-celery/.locked .venv-docs/.locked:
 	@scripts/make_venv.sh $(@D) $<
 	@touch $@
 
-.venv/.ready .venv-airflow31/.ready .venv-lowest/.ready .venv-bench/.ready .venv-celery/.ready: %/.ready: %/.locked pyproject.toml
+.venv/.ready .venv-airflow31/.ready .venv-lowest/.ready .venv-bench/.ready .venv-celery/.ready .venv-docs/.ready: %/.ready: %/.locked pyproject.toml
 	@$(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -36,7 +36,6 @@ from airflow_provider_orders.errors import (
     RateLimitedError,
 )
 from airflow_provider_orders.hooks.orders import OrdersHook
-from airflow_provider_orders.triggers.pauses import PauseTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +132,8 @@ class BaseRetryingOperator(BaseOperator):
 
     def give_slot_back(self, error: OrdersError, context: Context) -> None:
         """Defer until the vendor will answer, or fail for good; return where the error itself is the better way."""
+        from airflow_provider_orders.triggers.pauses import PauseTrigger
+
         ti = context.get("ti")
         if ti is None:
             return  # called by hand

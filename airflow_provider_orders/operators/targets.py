@@ -101,7 +101,8 @@ def _hook(connection: Connection) -> Any:
         problem = "which is no database"
     raise ConfigurationError(
         f"Connection {connection.conn_id!r} has the type {connection.conn_type!r}, {problem}; orders can be written to "
-        "PostgreSQL (postgres), MySQL and MariaDB (mysql) and SQLite (sqlite), with Airflow's provider for it.",
+        "PostgreSQL (pip install 'airflow-provider-orders[postgres]'), MySQL and MariaDB "
+        "('airflow-provider-orders[mysql]') and SQLite ('airflow-provider-orders[sqlite]').",
         field="sql_conn_id",
     )
 

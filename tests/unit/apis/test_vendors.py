@@ -286,6 +286,15 @@ class TestCommon:
         )
         assert "canary" not in str(error)
 
+    @pytest.mark.parametrize("vendor", [PopsellApi, DipliApi, ValomniaApi, GenukaApi])
+    def test_whoever_filters_by_status_says_on_which_axis(self, vendor: type[OrderApi[Any]]) -> None:
+        assert ("statuses" in vendor.filters) == (vendor.status_axis in vendor.order_model.AXES)
+
+    def test_statuses_without_an_axis_are_refused_and_not_ignored(self, valomnia: ValomniaApi) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            valomnia.status_words(OrderQuery(statuses=("DELIVERED",)))
+        assert caught.value.field == "statuses"
+
     def test_a_row_without_a_readable_id_is_kept_under_a_digest(self) -> None:
         read = RowReader("id")
         assert read(msgspec.Raw(b'{"id": 7}')).id == "7"
