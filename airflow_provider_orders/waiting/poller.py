@@ -4,10 +4,9 @@ They share one client, and with it one session, one login and one budget of requ
 poller asks for each order by itself while few are awaited, and once for what changed when that takes fewer requests.
 
 By itself, an order is asked for once in the interval of its wait. Asking once for what changed, the poller does so once in
-the shortest interval of all waits; and it asks for each order by itself, too, once in many intervals
-(:data:`airflow_provider_orders.waiting.choice.SWEEP`), because an answer may leave a change out, and sooner
-(:data:`airflow_provider_orders.waiting.rounds.LEARN`) for one that no answer has shown yet. Polls are spread over their
-interval from the first one on, so that many waits that begin together are not polled together.
+the shortest interval of all waits; and it asks for each order by itself, too, once in many intervals (``choice.SWEEP``),
+because an answer may leave a change out, and sooner (``rounds.LEARN``) for one that no answer has shown yet. Polls are
+spread over their interval from the first one on, so that many waits that begin together are not polled together.
 """
 
 from __future__ import annotations
