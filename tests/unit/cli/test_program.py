@@ -190,14 +190,20 @@ def test_what_every_airflow_command_loads_is_light() -> None:
     assert loaded_by("import airflow_provider_orders.cli.provider", heavy) == set()
 
 
-def test_ctrl_c_ends_a_watch_with_130(orders_sandbox: Sandbox) -> None:
-    order_id = orders_sandbox.live_ids("dipli")[0]
-    with subprocess.Popen(
-        [str(PROGRAM), "watch", "dipli_default", order_id],
+def in_the_foreground(*arguments: str) -> subprocess.Popen[str]:
+    """Start the program as a terminal does; one that is started in the background does not hear Ctrl-C."""
+    return subprocess.Popen(
+        [str(PROGRAM), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as watching:
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - nothing else runs here
+    )
+
+
+def test_ctrl_c_ends_a_watch_with_130(orders_sandbox: Sandbox) -> None:
+    order_id = orders_sandbox.live_ids("dipli")[0]
+    with in_the_foreground("watch", "dipli_default", order_id) as watching:
         assert watching.stdout is not None
         assert order_id in watching.stdout.readline()
         watching.send_signal(signal.SIGINT)
@@ -212,12 +218,7 @@ def test_ctrl_c_ends_a_fetch_with_130_and_leaves_nothing(orders_sandbox: Sandbox
     asked = threading.Event()
     orders_sandbox.on_page("dipli", asked.set)
     output = str(tmp_path / "orders.jsonl")
-    with subprocess.Popen(
-        [str(PROGRAM), "fetch", "dipli_default", "--all", "--output", output],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as fetching:
+    with in_the_foreground("fetch", "dipli_default", "--all", "--output", output) as fetching:
         assert asked.wait(60)
         fetching.send_signal(signal.SIGINT)
         _, err = fetching.communicate(timeout=30)
