@@ -6,6 +6,7 @@ to put there: ``orders_conn_id``, ``order_ids``, ``deadline``, ``poke_interval``
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
@@ -66,6 +67,8 @@ def defer(order_ids: list[str], **arguments: Any) -> None:
             session=session,
         )
         mapped: Any = kept.get_task(TASK_ID)
+        takes_run = "dag_run" in inspect.signature(TaskInstance.insert_mapping).parameters  # since 3.2
+        of_run: dict[str, Any] = {"dag_run": run} if takes_run else {}
         rows = [
             Trigger.from_object(OrderStatusTrigger(order_id=[order_id], **arguments))
             for order_id in order_ids
@@ -76,7 +79,7 @@ def defer(order_ids: list[str], **arguments: Any) -> None:
             TaskInstance.__mapper__,
             [
                 TaskInstance.insert_mapping(
-                    "many", mapped, number, dag_version_id=run.created_dag_version_id, dag_run=run
+                    "many", mapped, number, dag_version_id=run.created_dag_version_id, **of_run
                 )
                 | {
                     "state": TaskInstanceState.DEFERRED,
