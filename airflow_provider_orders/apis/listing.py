@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_provider_orders.http.messages import Request, Response
+    from airflow_provider_orders.models.base import OrderSummary
+
+    Summarise = Callable[[bytes], OrderSummary | None]
 
 __all__ = ["Envelope", "Listing", "Page", "Row", "RowReader", "TextReader"]
 
@@ -24,10 +27,12 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     :param id: the row's id; for a row without a readable one, a digest of its bytes.
     :param raw: the row's JSON; not in its ``repr``.
+    :param summary: what an export needs of the order, where it was validated already.
     """
 
     id: str
     raw: bytes
+    summary: OrderSummary | None = None
 
     def __repr__(self) -> str:
         return f"Row(id={self.id!r})"
@@ -95,13 +100,25 @@ class RowReader:
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(shape)
         self._page_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[shape])  # type: ignore[valid-type]
 
-    def read_page(self, raws: Sequence[msgspec.Raw]) -> tuple[Row, ...]:
-        """Split the rows of a page: all at once, and one by one where one of them cannot be read."""
+    def read_page(
+        self, raws: Sequence[msgspec.Raw], *, summarise: Summarise | None = None
+    ) -> tuple[Row, ...]:
+        """Split the rows of a page: all at once, and one by one where one of them cannot be read.
+
+        :param summarise: to validate them at the same time, which spares reading their ids by themselves.
+        """
+        if summarise is not None:
+            return tuple(self._summarised(raw, summarise) for raw in raws)
         try:
             heads = self._page_decoder.decode(b"[" + b",".join(raws) + b"]")
         except msgspec.DecodeError:
             return tuple(map(self, raws))
         return tuple(Row(str(head.id), bytes(raw)) for head, raw in zip(heads, raws, strict=True))
+
+    def _summarised(self, raw: msgspec.Raw, summarise: Summarise) -> Row:
+        content = bytes(raw)
+        summary = summarise(content)
+        return self(raw) if summary is None else Row(summary.identity, content, summary)
 
     def __call__(self, raw: msgspec.Raw) -> Row:
         """Give the row; one without a readable id is kept under a digest of its bytes, to be rejected later."""
@@ -153,9 +170,10 @@ class Listing:
         params = self.page_params(number, page_size or self.page_size)
         return replace(self.request, params=(*self.request.params, *params), decode=self.read_envelope)
 
-    def read(self, response: Response, number: int) -> Page:
+    def read(self, response: Response, number: int, *, summarise: Summarise | None = None) -> Page:
         """Split an answer into rows.
 
+        :param summarise: to validate orders at the same time; gives None for one that only the model can decide on.
         :raises UnexpectedPayloadError: the envelope is not the one that the vendor documents.
         """
         try:
@@ -177,7 +195,7 @@ class Listing:
             )
         return Page(
             number=number,
-            rows=self.read_row.read_page(envelope.rows),
+            rows=self.read_row.read_page(envelope.rows, summarise=summarise),
             total=envelope.total,
             page_size=page_size,
             claimed_number=envelope.number,

@@ -42,13 +42,15 @@ class RecordReader:
         self.for_mapping = for_mapping
         self._entered = model.ENTERED_FIELD and TextReader(model.ENTERED_FIELD)
 
-    def read(self, raw: bytes) -> Record:
+    def read(self, raw: bytes, summary: OrderSummary | None = None) -> Record:
         """Validate one row.
 
+        :param raw: the order's JSON.
+        :param summary: its summary, where it was validated already.
         :raises UnexpectedPayloadError: it is not what the vendor documents.
         """
         if not self.for_mapping:
-            return Record(raw, self.model.summarise(raw), self)
+            return Record(raw, summary or self.model.summarise(raw), self)
         whole = self.model.read(raw)
         return Record(raw, whole.summary(), self, whole)
 

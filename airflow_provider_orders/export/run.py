@@ -29,6 +29,7 @@ from airflow_provider_orders.export.state import Scope
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from airflow_provider_orders.apis.listing import Row
     from airflow_provider_orders.apis.query import OrderQuery
     from airflow_provider_orders.export.sinks.base import Sink
     from airflow_provider_orders.http.paging import RowPage
@@ -216,6 +217,7 @@ class _Export:
             is_past=past_test(plan.horizon, self._reader),
             start=left.position if left else None,
             seen=self._take_left(left, limit) if left else (),
+            summarise=not self._reader.for_mapping,
         )
         with closing(pages):  # an error would keep it, and its threads, alive
             for page in pages:
@@ -250,7 +252,7 @@ class _Export:
             if limit is not None and tally.rows >= limit:
                 break
             try:
-                item = self._item(row.raw)
+                item = self._item(row)
             except UnexpectedPayloadError as error:
                 if self._on_reject == "fail":
                     raise
@@ -261,15 +263,15 @@ class _Export:
                     items.append(item)
         self._sink.write(items)
 
-    def _item(self, raw: bytes) -> Any:
+    def _item(self, row: Row) -> Any:
         """Validate and count a row; None for one outside of the window, or that the target has already."""
-        record = self._reader.read(raw)
+        record = self._reader.read(row.raw, row.summary)
         horizon = self._plan.horizon
         if horizon is not None and horizon.is_past(record.identity, record.entered):
             return None
         if self._has_window and not self._plan.kept.in_window(*record.times):
             return None
-        self.shape.see(raw)
+        self.shape.see(row.raw)
         item = self._sink.render(record)
         if self._moves_state:
             self.reach.note(record)

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -103,6 +104,7 @@ class SyncClient:
         is_past: PastTest | None = None,
         start: WalkPosition | None = None,
         seen: Iterable[Sequence[str]] = (),
+        summarise: bool = False,
     ) -> Generator[RowPage]:
         """Read all orders of a selection, each exactly once, page by page.
 
@@ -112,6 +114,7 @@ class SyncClient:
         :param is_past: to read from the newest order back, until it says that a page's rows are past.
         :param start: where an earlier walk over the one listing of this query stood; see :meth:`stands_at`.
         :param seen: the ids that it saw, page by page.
+        :param summarise: also validate the rows, and give each its summary where that takes no model.
         :raises ConfigurationError: the vendor lacks a filter; nothing was sent.
         :raises PaginationError: the pages repeat, or do not add up.
         """
@@ -121,7 +124,7 @@ class SyncClient:
             for listing in listings:
                 merge.next_listing()
                 for page in self.iter_listing(
-                    listing, complete=complete, is_past=is_past, start=start, seen=seen
+                    listing, complete=complete, is_past=is_past, start=start, seen=seen, summarise=summarise
                 ):
                     yield merge.add(page)
 
@@ -146,6 +149,7 @@ class SyncClient:
         is_past: PastTest | None = None,
         start: WalkPosition | None = None,
         seen: Iterable[Sequence[str]] = (),
+        summarise: bool = False,
     ) -> Generator[RowPage]:
         """Walk over one listing, a few pages ahead.
 
@@ -154,7 +158,9 @@ class SyncClient:
         :param is_past: tells of a page's rows whether the rest of the listing is not wanted.
         :param start: where an earlier walk stood.
         :param seen: the ids that it saw.
+        :param summarise: also validate the rows.
         """
+        read_page = partial(self._read_page, listing, complete=complete, summarise=summarise)
         concurrency = self._settings.concurrency
         with closing(SeenIds()) as seen_ids:
             for ids in seen:
@@ -172,7 +178,7 @@ class SyncClient:
             try:
                 while True:
                     while len(pending) < _AHEAD * concurrency and (step := walk.next_step()) is not None:
-                        pending.append((step, pool.submit(self._read_page, listing, step, complete)))
+                        pending.append((step, pool.submit(read_page, step)))
                     if not pending:
                         return
                     step, future = pending.popleft()
@@ -186,8 +192,12 @@ class SyncClient:
                 # Not waited for: a page under way may sit in a long back-off, which close() ends.
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _read_page(self, listing: Listing, step: PageStep, complete: bool) -> Page:
-        page = listing.read(self._take(self._exchanger.authorized(step.request)), step.number)
+    def _read_page(self, listing: Listing, step: PageStep, *, complete: bool, summarise: bool) -> Page:
+        page = listing.read(
+            self._take(self._exchanger.authorized(step.request)),
+            step.number,
+            summarise=self.api.order_model.summarise_quickly if summarise and not complete else None,
+        )
         if not complete:
             return page
         return page.with_rows([Row(row.id, self.run(self.api.complete(row.raw))) for row in page.rows])

@@ -89,6 +89,11 @@ class VendorOrder(Payload, ABC):
         return quick_summary(cls, raw) or cls.parse(raw).summary()
 
     @classmethod
+    def summarise_quickly(cls, raw: bytes) -> OrderSummary | None:
+        """Do the same, where that takes no model; None where only :meth:`summarise` can decide."""
+        return quick_summary(cls, raw)
+
+    @classmethod
     def read_order(
         cls, raw: bytes, *, account: str | None = None, assumed_timezone: str | None = None
     ) -> Order:

@@ -348,6 +348,7 @@ class ModelClient(SyncClient):
         is_past: PastTest | None = None,
         start: Any = None,
         seen: Iterable[Sequence[str]] = (),
+        summarise: bool = False,
     ) -> Generator[RowPage]:
         """Walk as the client's own does, but for the threads: what is asked for ahead is answered at once."""
         with closing(SeenIds()) as seen_ids:
@@ -364,7 +365,9 @@ class ModelClient(SyncClient):
             pending: deque[tuple[PageStep, Page]] = deque()
             while True:
                 while len(pending) < self._shop.ahead and (step := walk.next_step()) is not None:
-                    pending.append((step, self._read_page(listing, step, complete)))
+                    pending.append(
+                        (step, self._read_page(listing, step, complete=complete, summarise=summarise))
+                    )
                 if not pending:
                     return
                 step, page = pending.popleft()
