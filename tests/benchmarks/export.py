@@ -54,6 +54,7 @@ FASTER = (
     Faster("OursJsonLines", "HttpOperatorJsonLines", {0: 3, 20: 7}),
     Faster("OursEightAtOnceJsonLines", "HttpOperatorJsonLines", {20: 7}),
     Faster("OursJsonLines", "PlainLoopJsonLines", {0: 1.5, 20: 5}),
+    Faster("OursEightAtOnceJsonLines", "PlainLoopJsonLines", {0: 1.5, 20: 5}),
     Faster("OursParquet", "DltParquet", {0: 5, 20: 5}),
     Faster("OursPostgres", "DltPostgres", {0: 4, 20: 4}),
 )
