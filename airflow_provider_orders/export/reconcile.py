@@ -178,7 +178,9 @@ def compare_orders(
     comparison = _Comparison(client, Findings("orders", by, windows, target.uri))
     with closing(_Ledger(by)) as ledger:
         ledger.load(target.orders())
-        for records, unreadable in comparison.read(_between(query, by, windows)):
+        # However old the orders above it are: a page of imported ones is not the end of what was written.
+        lowest_id = ledger.lowest_id(windows)
+        for records, unreadable in comparison.read(_between(query, by, windows), lowest_id=lowest_id):
             comparison.findings.unreadable += len(unreadable)
             held = ledger.look_up([record.identity for record in records])
             for record in records:
@@ -241,11 +243,21 @@ class _Comparison:
             client.api.order_model, account=settings.account, assumed_timezone=settings.assumed_timezone
         )
         self._requests = client.requests_sent
+        self._gaps: dict[str, None] = {}
 
-    def read(self, query: OrderQuery) -> Iterator[tuple[list[Record], list[str]]]:
-        """Read orders, page by page, and the ids of rows that are not what the vendor documents."""
+    def read(
+        self, query: OrderQuery, *, lowest_id: int | None = None
+    ) -> Iterator[tuple[list[Record], list[str]]]:
+        """Read orders, page by page, and the ids of rows that are not what the vendor documents.
+
+        :param lowest_id: no page with this id or a higher one is taken for the end of a listing that begins with the newest.
+        """
         plan = _plan(self._client.api, query)
-        for page in self._client.iter_pages(plan.asked, is_past=past_test(plan.horizon, self._reader)):
+        horizon = plan.horizon
+        if horizon is not None:
+            self._gaps.update(dict.fromkeys(plan.can_miss))
+            horizon = replace(horizon, lowest_id=lowest_id)
+        for page in self._client.iter_pages(plan.asked, is_past=past_test(horizon, self._reader)):
             records, unreadable = [], []
             for row in page.rows:
                 try:
@@ -310,7 +322,7 @@ class _Comparison:
     def sum_up(self, can_miss: list[str]) -> Reconciliation:
         """Give the report."""
         requests = self._client.requests_sent - self._requests
-        return self.findings.sum_up(self._client.api, can_miss=can_miss, requests=requests)
+        return self.findings.sum_up(self._client.api, can_miss=[*can_miss, *self._gaps], requests=requests)
 
 
 _UNSEEN, _SEEN, _LATER = 0, 1, 2
@@ -403,6 +415,15 @@ class _Ledger:
             (*bounds, int(with_deleted)),
         ).fetchone()
         return int(count)
+
+    def lowest_id(self, windows: Sequence[Window]) -> int | None:
+        """Give the lowest id in the windows, where ids are numbers that grow; None without one."""
+        where, bounds = _inside((windows[0][0], windows[-1][1]), or_unknown=False)
+        (found,) = self._database.execute(
+            f"SELECT min(CAST(id AS INTEGER)) FROM written WHERE {where} AND id NOT GLOB '*[^0-9]*'",  # noqa: S608 - our own words
+            bounds,
+        ).fetchone()
+        return None if found is None else int(found)
 
     def has_unseen(self, windows: Sequence[Window]) -> bool:
         """Tell whether there are orders in the windows that the vendor was not seen to have."""

@@ -287,19 +287,29 @@ class Sandbox:
         with self._lock:
             fake.store.set_status(self._order(fake, order_id), axis, status, at=_seconds(at))
 
-    def insert_orders(self, vendor: str, count: int = 1, *, placed_at: datetime | None = None) -> list[str]:
+    def insert_orders(
+        self,
+        vendor: str,
+        count: int = 1,
+        *,
+        placed_at: datetime | None = None,
+        entered_at: datetime | None = None,
+    ) -> list[str]:
         """Place new orders.
 
         :param vendor: the vendor's name.
         :param count: how many.
         :param placed_at: the date that they bear, as of orders that are entered late; now by default.
+        :param entered_at: when they came into the vendor's books, by its own word, which for imported orders may be that of
+            another system; now by default.
         :return: their ids.
         """
         fake = self._vendor(vendor)
         with self._lock:
-            return [
-                order.id for order in fake.store.insert(count, fake.new_order, placed_at=_seconds(placed_at))
-            ]
+            added = fake.store.insert(
+                count, fake.new_order, placed_at=_seconds(placed_at), entered_at=_seconds(entered_at)
+            )
+        return [order.id for order in added]
 
     def delete_order(self, vendor: str, order_id: str | int, *, force: bool = False) -> None:
         """Delete an order; Genuka keeps it, with ``deleted_at`` set.

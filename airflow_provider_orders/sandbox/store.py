@@ -182,13 +182,19 @@ class OrderStore(Generic[OrderT]):
         return cast("list[RowT]", self._queries[key])
 
     def insert(
-        self, count: int, statuses: Mapping[str, str], *, placed_at: int | None = None
+        self,
+        count: int,
+        statuses: Mapping[str, str],
+        *,
+        placed_at: int | None = None,
+        entered_at: int | None = None,
     ) -> list[OrderT]:
         """Add new orders.
 
         :param count: how many.
         :param statuses: the words a new order starts with.
         :param placed_at: the date that they bear, in seconds of the epoch; now by default.
+        :param entered_at: when they came into the vendor's books, by its own word; now by default.
         """
         added = []
         now = self._clock.timestamp()
@@ -196,7 +202,8 @@ class OrderStore(Generic[OrderT]):
             draw = Draw(self._seed, self._stream, index)
             order = self._make(draw, index, now if placed_at is None else placed_at)
             order.begin(statuses)
-            order.entered_at = order.updated_at = now
+            order.updated_at = now
+            order.entered_at = now if entered_at is None else entered_at
             self._by_id[order.id] = order
             added.append(order)
         self._next_index += count
