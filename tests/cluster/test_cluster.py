@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.triggers.base import BaseTrigger
 
 from tests.cluster.airflow_cluster import wait_for
 from tests.cluster.canaries import find_canaries
@@ -72,6 +73,27 @@ def test_deferred_wait_sees_status_move(cluster: AirflowCluster, cluster_sandbox
     assert result["orders"][0].pop("seen_at")
     report = _delivered(order_id, "DELIVERED")
     assert result == {"axes": ["fulfillment"], "orders": [report]}
+
+
+@pytest.mark.skipif(
+    not hasattr(BaseTrigger, "render_template_fields"),
+    reason="this Airflow renders no templates of a trigger, so that each wait begins in a worker",
+)
+def test_wait_that_starts_in_the_triggerer_takes_no_worker_before_it_ends(
+    cluster: AirflowCluster, cluster_sandbox: Sandbox
+) -> None:
+    order_id = cluster_sandbox.live_ids("genuka")[-1]
+    run = _start(cluster, "wait_in_triggerer", "genuka", order_id)
+    _wait_until_watched(cluster, cluster_sandbox, run)
+    waiting = cluster.task(run.dag_id, run.run_id, "wait")
+
+    cluster_sandbox.set_status("genuka", order_id, "delivered", axis="fulfillment")
+
+    assert (waiting["state"], waiting["pid"], waiting["hostname"]) == ("deferred", None, "")
+    assert cluster.wait_for_run(run.dag_id, run.run_id) == "success"
+    (report,) = cluster.xcom(run.dag_id, run.run_id, "wait")["orders"]
+    assert report.pop("seen_at")
+    assert report == _delivered(order_id, "delivered")
 
 
 def _delivered(order_id: str, word: str) -> dict[str, Any]:

@@ -28,6 +28,18 @@ with DAG(dag_id="wait_briefly", schedule=None, params={"order_id": "", "orders_c
         deferrable=True,
     )
 
+with DAG(
+    dag_id="wait_in_triggerer", schedule=None, params={"order_id": "", "orders_conn_id": "dipli_default"}
+):
+    OrderStatusSensor(
+        task_id="wait",
+        orders_conn_id="{{ params.orders_conn_id }}",
+        order_id="{{ params.order_id }}",
+        poke_interval=0.5,
+        timeout=300,
+        start_from_trigger=True,
+    )
+
 with DAG(dag_id="export", schedule=None, params={"path": ""}):
     for vendor in ("popsell", "dipli", "valomnia", "genuka"):
         OrdersToObjectStorageOperator(
