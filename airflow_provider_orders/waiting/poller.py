@@ -61,7 +61,9 @@ async def watch(key: Hashable, open_client: OpenClient, request: WaitRequest) ->
         poller = pollers[key] = Poller(key, open_client)
     wait = poller.join(request)
     try:
-        return await wait.future
+        result = await wait.future
+        await wait.flush()
+        return result
     finally:
         await poller.leave(wait)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -71,12 +72,14 @@ class WaitResult:
     :param axes: the axes looked at.
     :param reports: where each order stands.
     :param error: what went wrong.
+    :param account: whose orders they are; None where it came to no look.
     """
 
     status: str
     axes: Sequence[str] = ()
     reports: list[OrderReport] = field(default_factory=list)
     error: OrdersError | None = None
+    account: str | None = None
 
 
 def check_request(api: OrderApi[Any], request: WaitRequest) -> tuple[list[str], StatusCondition]:
@@ -141,6 +144,8 @@ class Wait:
 
     __slots__ = (
         "_context",
+        "_logging",
+        "account",
         "condition",
         "deadline",
         "due",
@@ -169,16 +174,27 @@ class Wait:
         self.unavailable_since = request.unavailable_since
         self.future: asyncio.Future[WaitResult] = asyncio.get_running_loop().create_future()
         self.condition: StatusCondition | None = None
+        self.account: str | None = None
         self.orders: tuple[WatchedOrder, ...] = ()
         self.outcomes: list[Outcome | None] = []
         self.met = self.failed = self.unseen = 0
         self.has_had_last_look = False
         self.due: float | None = None
         self._context = contextvars.copy_context()
+        self._logging: asyncio.Future[None] | None = None
 
     def log(self, message: str, *arguments: object) -> None:
-        """Log to this wait's own log: Airflow tells them apart by their context."""
-        self._context.run(log.info, message, *arguments)
+        """Log to this wait's own log, which Airflow tells from others by the context.
+
+        A triggerer's log goes through a socket that its busy parent may not empty for seconds: a thread waits for that.
+        """
+        write = functools.partial(self._context.copy().run, log.info, message, *arguments)
+        self._logging = asyncio.get_running_loop().run_in_executor(None, write)
+
+    async def flush(self) -> None:
+        """Wait until the last line has been written."""
+        if self._logging is not None:
+            await self._logging
 
     def end(self, status: str, error: OrdersError | None = None) -> None:
         """End it, if it has not ended."""
@@ -189,7 +205,7 @@ class Wait:
             self.future.set_result(WaitResult(status, error=error))
             return
         reports = [condition.report(order.asked, order.words, order.seen_at) for order in self.orders]
-        self.future.set_result(WaitResult(status, condition.axes, reports))
+        self.future.set_result(WaitResult(status, condition.axes, reports, account=self.account))
 
     def outcome(self) -> Outcome:
         """Say where it stands."""

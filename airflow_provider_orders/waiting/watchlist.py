@@ -106,7 +106,7 @@ class Watchlist:
             check_id(self._api, order_id, request.by)
         if wait.future.done():
             return []
-        wait.request, wait.condition = None, condition
+        wait.request, wait.condition, wait.account = None, condition, self._api.settings.account
         self._conditions[condition] += 1
         self._intervals[wait.interval_s] += 1
         wait.orders = tuple(

@@ -7,6 +7,7 @@ import functools
 import gc
 import logging
 import re
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from airflow_provider_orders.waiting.poller import watch
 from airflow_provider_orders.waiting.rounds import LEARN
 from airflow_provider_orders.waiting.shared import shared_client
 from airflow_provider_orders.waiting.waits import WaitRequest, WaitResult
+from airflow_provider_orders.waiting.waits import log as waits_log
 from tests.unit.clients import FAST, make_api
 from tests.unit.hooks.connect import ID_FIELDS, VENDORS
 
@@ -642,6 +644,35 @@ class TestSharing:
         with caplog.at_level(logging.INFO):
             await waits.wait(order_id)
         assert f"Order {order_id} is now in_transit" in [record.getMessage() for record in caplog.records]
+
+    async def test_waits_go_on_while_a_line_of_the_log_cannot_be_written(
+        self, many_orders: Sandbox, clock: HeldClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        waits = Waits(many_orders)
+        (order_id,) = waits.pending(1)
+        is_delivered = threading.Event()
+        in_time: list[bool] = []
+
+        class SlowHandler(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                del record
+                in_time.append(is_delivered.wait(5))
+
+        def deliver() -> None:
+            waits.deliver(order_id)
+            is_delivered.set()
+
+        move: Callable[[], None] = functools.partial(
+            many_orders.set_status, "genuka", order_id, "taken_in_charge", axis="fulfillment"
+        )
+        clock.at(1.5 * INTERVAL_S, move)
+        clock.at(2.5 * INTERVAL_S, deliver)
+        handler = SlowHandler()
+        waits_log.addHandler(handler)
+        with caplog.at_level(logging.INFO):
+            await waits.wait(order_id)
+        waits_log.removeHandler(handler)
+        assert in_time == [True]
 
 
 def login_waits(sandbox: Sandbox, vendor: str, auth: str | None) -> Waits:
