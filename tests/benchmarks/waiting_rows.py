@@ -115,9 +115,10 @@ def main() -> None:
     if "create" in asked:
         create(asked["create"])
     triggers: list[BaseTrigger] = [ProbeTrigger(asked["probe"])] if "probe" in asked else []
-    for order_id in asked["ids"]:
-        if asked["sleep"]:
-            triggers.append(SleepTrigger())  # type: ignore[no-untyped-call]
+    for number, order_id in enumerate(asked["ids"], 1):
+        if asked["sleep_until"]:
+            delay_s = asked["fire_over_s"] * number / len(asked["ids"])
+            triggers.append(SleepTrigger(asked["sleep_until"], delay_s))
         else:
             triggers.append(CONTESTANTS[OURS].trigger(order_id, asked["interval_s"], asked["deadline"]))
     defer(asked["first"], triggers)

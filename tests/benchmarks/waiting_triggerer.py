@@ -149,6 +149,7 @@ class _Probe:
 class _Scene:
     """A triggerer in which all waits run.
 
+    :param start: a file without which triggers that only sleep do not begin to fire.
     :param before: what the probe told of the idle triggerer.
     :param running: what it told when all waits had begun and polled.
     """
@@ -157,6 +158,7 @@ class _Scene:
     triggerer: _Triggerer
     probe: _Probe
     ids: Sequence[str]
+    start: Path
     before: Sequence[Mapping[str, Any]]
     running: Mapping[str, Any]
 
@@ -165,6 +167,13 @@ class _Scene:
         """What the triggerer grew by until all waits ran."""
         grown: float = self.running["memory_kb"] - self.before[-1]["memory_kb"]
         return grown
+
+    def wait_until_fired(self, within_s: float) -> None:
+        """Wait until only the probe is left, or the time is up."""
+        gives_up = time.time() + within_s
+        while self.triggerer.count("task_instance", "state = 'deferred'") > 1 and time.time() < gives_up:
+            time.sleep(1)
+        self.probe.wait_until(time.time())
 
     def during(self) -> list[dict[str, Any]]:
         """Give what the probe told since the idle triggerer."""
@@ -179,8 +188,8 @@ class _Scene:
         return [lag_s for line in self.during() for lag_s in line["lags_s"]]
 
 
-def _set_up(stack: ExitStack, waits: int, interval_s: float, deliver_over_s: float, *, sleep: bool) -> _Scene:
-    """Start everything, and let all waits begin; with ``sleep``, triggers that wait for nothing."""
+def _set_up(stack: ExitStack, waits: int, interval_s: float, fire_over_s: float, *, sleep: bool) -> _Scene:
+    """Start everything, and let all waits begin; with ``sleep``, triggers that only sleep and fire."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orders-benchmark-")))
     sandbox = stack.enter_context(MovingSandbox(waits + 1))
     *ids, warm_up_id = sandbox.ids
@@ -191,13 +200,18 @@ def _set_up(stack: ExitStack, waits: int, interval_s: float, deliver_over_s: flo
         _Triggerer(folder / "airflow", database, connection, capacity=waits + FIRST)
     )
     probe = _Probe(folder / "probe.jsonl")
-    plan = {"interval_s": interval_s, "deadline": time.time() + 2 * START_TIMEOUT_S + deliver_over_s}
+    start = folder / "start"
+    plan = {
+        "interval_s": interval_s,
+        "deadline": time.time() + 2 * START_TIMEOUT_S + fire_over_s,
+        "fire_over_s": fire_over_s,
+    }
     triggerer.write_rows(
         create=waits + FIRST,
         probe=str(folder / "probe.jsonl"),
         first=PROBE,
         ids=[warm_up_id],
-        sleep=False,
+        sleep_until="",
         **plan,
     )
     wait_for("the wait that warms up", lambda: triggerer.count("task_instance", _RESUMED) == 1)
@@ -205,7 +219,7 @@ def _set_up(stack: ExitStack, waits: int, interval_s: float, deliver_over_s: flo
     wait_for("an idle triggerer", lambda: len(probe.lines()) > idle + IDLE_S)
     before = probe.lines()[idle:]
     sandbox.count()
-    triggerer.write_rows(first=FIRST, ids=ids, sleep=sleep, **plan)
+    triggerer.write_rows(first=FIRST, ids=ids, sleep_until=str(start) if sleep else "", **plan)
     wait_for(
         "the last wait",
         lambda: triggerer.count_logs() >= waits + FIRST,
@@ -213,27 +227,30 @@ def _set_up(stack: ExitStack, waits: int, interval_s: float, deliver_over_s: flo
         every_s=1,
     )
     probe.wait_until(time.time() + interval_s)
-    return _Scene(sandbox, triggerer, probe, ids, before, probe.lines()[-1])
+    return _Scene(sandbox, triggerer, probe, ids, start, before, probe.lines()[-1])
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """What Airflow itself needs for triggers that only sleep."""
+    """What Airflow itself needs for triggers that only sleep and fire."""
 
     kb_per_wait: float
     lag_at_start_ms: float
     lag_later_ms: float
 
 
-def measure_airflow(waits: int, interval_s: float) -> Overhead:
-    """Run triggers that only sleep in a triggerer.
+def measure_airflow(waits: int, interval_s: float, fire_over_s: float, grace_s: float) -> Overhead:
+    """Run triggers in a triggerer that only sleep and fire.
 
     :param waits: how many.
-    :param interval_s: how long to look at them, once they run.
+    :param interval_s: how long to look at them sleeping, once they run.
+    :param fire_over_s: seconds over which they fire, evenly.
+    :param grace_s: seconds after that until the run is given up.
     """
     with ExitStack() as stack:
-        scene = _set_up(stack, waits, interval_s, interval_s, sleep=True)
-        scene.probe.wait_until(time.time() + interval_s)
+        scene = _set_up(stack, waits, interval_s, fire_over_s, sleep=True)
+        scene.start.touch()
+        scene.wait_until_fired(fire_over_s + grace_s)
         lags_s, at_start = scene.lags_s(), scene.lags_at_start()
     return Overhead(
         scene.memory_kb / waits,
@@ -254,12 +271,8 @@ def run_in_triggerer(waits: int, interval_s: float, deliver_over_s: float, grace
         scene = _set_up(stack, waits, interval_s, deliver_over_s, sleep=False)
         triggerer, before = scene.triggerer, scene.before
         scene.sandbox.deliver(scene.ids, deliver_over_s)
-        gives_up = time.time() + deliver_over_s + grace_s
-        # The probe stays.
-        while triggerer.count("task_instance", "state = 'deferred'") > 1 and time.time() < gives_up:
-            time.sleep(1)
+        scene.wait_until_fired(deliver_over_s + grace_s)
         report = scene.sandbox.report()
-        scene.probe.wait_until(time.time())
         during, lags_s, lags_at_start = scene.during(), scene.lags_s(), scene.lags_at_start()
         resumed = triggerer.count("task_instance", f"{_RESUMED} AND map_index >= {FIRST}")
         begun_at, met_at, events, problems = _read(triggerer.read_logs(), waits)

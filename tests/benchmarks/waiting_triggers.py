@@ -95,14 +95,45 @@ class DbtStyleTrigger(BaseTrigger):
 
 
 class SleepTrigger(BaseTrigger):
-    """Waits for nothing, to show what a triggerer needs for any trigger."""
+    """Sleeps until it is its turn, and fires, to show what a triggerer needs for any trigger.
+
+    :param start: a file that is not there until the first one may fire.
+    :param delay_s: how long after that this one fires, in seconds.
+    """
+
+    def __init__(self, start: str, delay_s: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.start = start
+        self.delay_s = delay_s
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return f"{type(self).__module__}.{type(self).__qualname__}", {}
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "start": self.start,
+            "delay_s": self.delay_s,
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        await asyncio.sleep(24 * 3600)
-        yield TriggerEvent("slept")  # type: ignore[no-untyped-call]
+        await asyncio.shield(_exists(self.start))
+        await asyncio.sleep(self.delay_s)
+        yield TriggerEvent({"status": "met"})  # type: ignore[no-untyped-call]
+
+
+_starts: dict[str, asyncio.Task[None]] = {}
+
+
+def _exists(path: str) -> asyncio.Task[None]:
+    """Give the one task that looks for a file, for all who wait for it."""
+
+    async def look() -> None:
+        while not is_there():  # noqa: ASYNC110 - a file sends no event
+            await asyncio.sleep(1)
+
+    def is_there() -> bool:
+        return Path(path).exists()
+
+    if path not in _starts:
+        _starts[path] = asyncio.create_task(look())
+    return _starts[path]
 
 
 class ProbeTrigger(BaseTrigger):
