@@ -17,6 +17,12 @@ _MODULES = {
     "triggers": ("orders",),
 }
 _TRANSFERS = {"Common IO": "orders_to_object_storage", "Common SQL": "orders_to_sql"}
+_LINKS = ("ExportedFilesLink", "ManifestLink", "OrderDocumentLink", "OrderLink")
+_ASSETS = {
+    "schemes": ["orders"],
+    "handler": f"{__name__}.assets.orders.sanitize_uri",
+    "to_openlineage_converter": f"{__name__}.assets.orders.convert_asset_to_openlineage",
+}
 
 __version__: str
 
@@ -65,6 +71,10 @@ def get_provider_info() -> dict[str, Any]:
             for form in forms
             for target, module in _TRANSFERS.items()
         ],
+        "extra-links": [f"{__name__}.links.orders.{link}" for link in _LINKS],
+        # Airflow 2 called them datasets.
+        "asset-uris": [_ASSETS],
+        "dataset-uris": [_ASSETS],
         "connection-types": [provider_info_entry(conn_type) for conn_type in FORMS],
         # ``airflow orders``, from Airflow 3.2 on; before that the key is ignored.
         "cli": [f"{__name__}.cli.provider.get_orders_cli_commands"],

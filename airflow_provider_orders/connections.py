@@ -129,20 +129,31 @@ class ConnectionForm:
         return (*self.fields, *_common_fields(self.page_size, self.max_page_size, self.assumed_timezone))
 
     def hidden_fields(self) -> list[str]:
-        """Return Airflow's own fields that mean nothing here (a port is part of the host)."""
-        return ["schema", "port"] if self.login else ["schema", "port", "login"]
+        """Return Airflow's own fields that mean nothing here."""
+        return ["schema"] if self.login else ["schema", "login"]
 
     def relabeling(self) -> dict[str, str]:
         """Return the labels of Airflow's own fields."""
         return {name: standard.label for name, standard in self._standard_fields().items()}
+
+    def labels(self) -> dict[str, str]:
+        """Return the label of every field that the form shows, by the field's name."""
+        return self.relabeling() | {extra.name: extra.label for extra in self.extra_fields()}
 
     def placeholders(self) -> dict[str, str]:
         """Return the grey texts of Airflow's own fields."""
         return {name: standard.placeholder for name, standard in self._standard_fields().items()}
 
     def _standard_fields(self) -> dict[str, StandardField]:
-        named = {"host": self.host, "login": self.login, "password": self.password}
+        named = {"host": self.host, "login": self.login, "password": self.password, "port": _PORT}
         return {name: standard for name, standard in named.items() if standard is not None}
+
+
+# Airflow 3.3.1 and 3.3.2 refuse to test a connection that is stored without a port: apache/airflow#73298.
+_PORT: Final = StandardField(
+    label="Port",
+    placeholder="Leave empty for 443; if Test says Bad Request, type 443 here",
+)
 
 
 def _common_fields(page_size: int, max_page_size: int, assumed_timezone: str) -> tuple[ExtraField, ...]:
@@ -190,6 +201,15 @@ def _common_fields(page_size: int, max_page_size: int, assumed_timezone: str) ->
                 f"Europe/Paris. Leave empty for {assumed_timezone}."
             ),
             examples=("UTC", "Europe/Paris", "Africa/Tunis", "Africa/Douala"),
+            section=ADVANCED,
+        ),
+        ExtraField(
+            name="console_url",
+            label="Page of an order in the back office",
+            help=(
+                "Where a person looks an order up, with {order_id} in the place of its id, in the form "
+                "https://admin.example.com/orders/{order_id}. Tasks then link to it. Leave empty for no link."
+            ),
             section=ADVANCED,
         ),
         ExtraField(

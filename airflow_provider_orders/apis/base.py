@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_orders.apis.settings import ApiSettings
+from airflow_provider_orders.apis.settings import ORDER_ID, ApiSettings, page_problem
 from airflow_provider_orders.errors import (
     ApiUnavailableError,
     AuthenticationError,
@@ -92,6 +92,10 @@ class OrderApi(ABC, Generic[_S]):
     """What the vendor's listing of all orders can do."""
     completes_rows: ClassVar[bool] = False
     """Whether ``with_lines`` needs further requests for each row of a listing."""
+    console_url: ClassVar[str | None] = None
+    """Address of an order's page in the vendor's back office, with ``{order_id}``; None where it is not documented."""
+    document_field: ClassVar[str | None] = None
+    """Field of the payload with the address of the order as a document to print; None where there is none."""
 
     def __init__(self, settings: _S) -> None:
         self.settings = settings
@@ -101,6 +105,19 @@ class OrderApi(ABC, Generic[_S]):
     def axes(self) -> Mapping[str, StatusAxis]:
         """What about an order can be waited on: ``order``, ``payment``, ``fulfillment``."""
         return self.order_model.AXES
+
+    def order_page(self, order_id: str) -> str | None:
+        """Give the address of an order's page in the back office, None where nobody has said where that is."""
+        pattern = self.settings.console_url or self.console_url
+        return None if pattern is None else pattern.replace(ORDER_ID, quote(order_id, safe=""))
+
+    def document_page(self, order: VendorOrder) -> str | None:
+        """Give the address of an order as a document to print, None where it has none that may be shown to everybody."""
+        address = self.document_field and getattr(order, self.document_field)
+        # What follows the path may be a signature, with which whoever sees the link could read the document.
+        if not address or {"?", "#"} & set(address) or page_problem(address) is not None:
+            return None
+        return str(address)
 
     @abstractmethod
     def make_auth(self) -> Auth:

@@ -8,14 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+)
 
 from airflow_provider_orders.errors import ConfigurationError, UnsafeRedirectError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ApiSettings", "ConnectionFields", "Origin"]
+__all__ = ["ORDER_ID", "ApiSettings", "ConnectionFields", "Origin", "page_problem"]
+
+ORDER_ID = "{order_id}"
+"""What stands for the order's id in the pattern of an address."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -100,6 +111,39 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def page_problem(url: str, *, allow_http: bool = False) -> str | None:
+    """Say why an address is not fit to be shown as a link; None where it is.
+
+    :param allow_http: whether plain http may lead to another machine.
+    """
+    try:
+        parts, origin = urlsplit(url), Origin.of(url)
+    except ValueError:
+        return "is no address; write it as https://admin.example.com"
+    if any(character.isspace() or not character.isprintable() for character in url):
+        return "is no address; leave out spaces and line breaks"
+    if parts.username is not None or parts.password is not None:
+        return "holds a user name, which everybody would see who sees the link; leave it out"
+    if origin.scheme == "http" and not (allow_http or _is_loopback(origin.host)):
+        return "is plain http; use https, or set allow_http"
+    return None
+
+
+def _console_url(pattern: str, info: ValidationInfo) -> str:
+    filled = pattern.replace(ORDER_ID, "0")
+    if filled == pattern or "{" in filled or "}" in filled:
+        raise ValueError(
+            f"must hold {ORDER_ID} where the order's id belongs, and no other braces, such as "
+            f"https://admin.example.com/orders/{ORDER_ID}"
+        )
+    problem = page_problem(filled, allow_http=bool((info.context or {}).get("allow_http")))
+    if problem is None and ORDER_ID in urlsplit(pattern).netloc:
+        problem = f"has {ORDER_ID} in the name of the host; it belongs behind it"
+    if problem is not None:
+        raise ValueError(problem)
+    return pattern
+
+
 class ApiSettings(BaseModel):
     """The checked connection of one vendor; each vendor adds its own fields.
 
@@ -112,6 +156,7 @@ class ApiSettings(BaseModel):
     :param timeout_s: seconds to wait for a connection, and for the next bytes of an answer.
     :param requests_per_minute: upper bound of this client's requests; None for none.
     :param assumed_timezone: zone of dates that the vendor writes without one.
+    :param console_url: address of an order's page in the back office, with ``{order_id}`` for its id.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -132,6 +177,7 @@ class ApiSettings(BaseModel):
     timeout_s: float = Field(default=30.0, gt=0, le=600)
     requests_per_minute: int | None = Field(default=None, ge=1)
     assumed_timezone: Annotated[str, AfterValidator(_time_zone)] | None = None
+    console_url: Annotated[str, AfterValidator(_console_url)] | None = None
 
     @classmethod
     def from_connection(cls, connection: ConnectionFields) -> Self:
@@ -143,7 +189,8 @@ class ApiSettings(BaseModel):
         allow_http = extra.pop("allow_http", False)
         if str(allow_http) not in {"true", "false", "True", "False"}:
             raise cls.refuse(connection.conn_id, "allow_http", "must be true or false")
-        base_url = cls._base_url(connection, allow_http=str(allow_http) in {"true", "True"})
+        allows_http = str(allow_http) in {"true", "True"}
+        base_url = cls._base_url(connection, allow_http=allows_http)
         if not connection.password:
             raise cls.refuse(connection.conn_id, "password", f"is missing; put {cls.password_is} there")
         reserved = {"conn_id", "base_url", "login", "password"} & extra.keys()
@@ -159,7 +206,7 @@ class ApiSettings(BaseModel):
             "password": connection.password,
         }
         try:
-            settings = cls.model_validate(values)
+            settings = cls.model_validate(values, context={"allow_http": allows_http})
         except ValidationError as error:
             raise cls._explain(connection.conn_id, error) from None
         if settings.page_size > cls.max_page_size:

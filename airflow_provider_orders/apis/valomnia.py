@@ -162,6 +162,7 @@ class ValomniaApi(OrderApi[ValomniaSettings]):
     own_params: ClassVar[frozenset[str] | None] = None
     lookups = frozenset({"id", "reference"})
     completes_rows = True
+    document_field = "pdfUrl"
 
     def make_auth(self) -> Auth:
         """A session, opened with e-mail address and password."""

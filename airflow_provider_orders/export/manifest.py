@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from airflow_provider_orders.export.state import SyncState
     from airflow_provider_orders.models.statuses import StatusWord
 
-__all__ = ["MOST_FILES", "Manifest", "Tally", "WrittenFile", "without_long_lists"]
+__all__ = [
+    "MOST_FILES",
+    "ExportSummary",
+    "Manifest",
+    "Tally",
+    "WrittenFile",
+    "summary_of",
+    "without_long_lists",
+]
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +58,7 @@ class Manifest(TypedDict):
 
     :param model_version: version of the canonical order.
     :param source: the vendor.
+    :param account: whose orders.
     :param orders_conn_id: the connection.
     :param mode: ``incremental``, ``window`` or ``full``.
     :param window: from and to in ISO form, each None where open.
@@ -83,6 +92,7 @@ class Manifest(TypedDict):
 
     model_version: int
     source: str
+    account: str
     orders_conn_id: str
     mode: str
     window: list[str | None]
@@ -107,6 +117,55 @@ class Manifest(TypedDict):
     can_miss: list[str]
     drift: list[dict[str, Any]]
     fingerprint: str
+    requests: int
+    seconds: float
+    started_at: str
+    finished_at: str
+
+
+class ExportSummary(TypedDict):
+    """What an asset event tells of an export: counts, moments and places, no list that grows.
+
+    :param source: the vendor.
+    :param account: whose orders.
+    :param orders_conn_id: the connection.
+    :param mode: ``incremental``, ``window`` or ``full``.
+    :param window: from and to in ISO form, each None where open.
+    :param by: what the window is about, ``updated`` or ``created``; None without one.
+    :param watermark: up to when changes are in the target now, in ISO form; None where the export did not move it.
+    :param uri: the folder or table written to.
+    :param manifest_file: where the manifest lies, None for a database.
+    :param rows: orders written.
+    :param bytes: bytes written into files.
+    :param unchanged: orders that were read again in a version that the target held already.
+    :param deleted: orders that were marked as deleted.
+    :param rejected: rows that are not what the vendor documents.
+    :param statuses: per axis, how many orders are in each canonical status.
+    :param can_miss: how many ways there are in which the export may have missed an order.
+    :param drift: how many fields are new, have vanished or have another type.
+    :param requests: requests sent.
+    :param seconds: how long it took.
+    :param started_at: when it started, ISO in UTC.
+    :param finished_at: when it finished.
+    """
+
+    source: str
+    account: str
+    orders_conn_id: str
+    mode: str
+    window: list[str | None]
+    by: str | None
+    watermark: str | None
+    uri: str
+    manifest_file: str | None
+    rows: int
+    bytes: int
+    unchanged: int
+    deleted: int
+    rejected: int
+    statuses: dict[str, dict[str, int]]
+    can_miss: int
+    drift: int
     requests: int
     seconds: float
     started_at: str
@@ -160,6 +219,7 @@ class Tally:
     def manifest(
         self,
         *,
+        account: str,
         orders_conn_id: str,
         plan: SyncPlan,
         limit: int | None,
@@ -176,6 +236,7 @@ class Tally:
         return Manifest(
             model_version=MODEL_VERSION,
             source=self.source,
+            account=account,
             orders_conn_id=orders_conn_id,
             mode=plan.mode,
             window=[_iso(moment) for moment in plan.window],
@@ -214,6 +275,33 @@ def without_long_lists(manifest: Manifest) -> Manifest:
     """Give a manifest as XCom carries it: a few kilobytes, however many files there are."""
     few = manifest["file_count"] <= MOST_FILES
     return {**manifest, "files": manifest["files"] if few else [], "drift": manifest["drift"][:MOST_FILES]}
+
+
+def summary_of(manifest: Manifest) -> ExportSummary:
+    """Give what an asset event tells of an export."""
+    return ExportSummary(
+        source=manifest["source"],
+        account=manifest["account"],
+        orders_conn_id=manifest["orders_conn_id"],
+        mode=manifest["mode"],
+        window=list(manifest["window"]),
+        by=manifest["by"],
+        watermark=manifest["watermark"],
+        uri=manifest["uri"],
+        manifest_file=manifest["manifest_file"],
+        rows=manifest["rows"],
+        bytes=manifest["bytes"],
+        unchanged=manifest["unchanged"],
+        deleted=manifest["deleted"],
+        rejected=manifest["rejected"],
+        statuses=manifest["statuses"],
+        can_miss=len(manifest["can_miss"]),
+        drift=len(manifest["drift"]),
+        requests=manifest["requests"],
+        seconds=manifest["seconds"],
+        started_at=manifest["started_at"],
+        finished_at=manifest["finished_at"],
+    )
 
 
 def _iso(moment: datetime | None) -> str | None:

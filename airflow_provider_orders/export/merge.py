@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 _BATCH: Final = 1000
 _DAY: Final = timedelta(days=1)
 
-_SAME: Final = ("source", "orders_conn_id", "uri", "model_version", "mode")
+_SAME: Final = ("source", "orders_conn_id", "uri", "model_version", "mode", "account")
 
 
 class MergedManifest(Manifest):
@@ -150,6 +150,7 @@ def _merged(found: Sequence[Mapping[str, Any]]) -> MergedManifest:
     return MergedManifest(
         model_version=first["model_version"],
         source=first["source"],
+        account=first["account"],
         orders_conn_id=first["orders_conn_id"],
         mode=first["mode"],
         window=[first["window"][0], found[-1]["window"][1]],

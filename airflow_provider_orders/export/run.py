@@ -153,6 +153,7 @@ def export_orders(
         next_state = replace(export.reach.next_state(state, run_key=run_key), shape=shape)
     written = sink.finish(next_state)
     manifest = export.tally.manifest(
+        account=api.settings.account,
         orders_conn_id=api.settings.conn_id,
         plan=plan,
         limit=limit,

@@ -256,7 +256,8 @@ def _orders(file: IO[bytes], name: str, reader: RecordReader) -> Iterator[Writte
         except zstandard.ZstdError as error:
             raise ValueError(str(error)) from None
     else:
-        yield from _lines(file, reader)
+        # Airflow 3.1.0 cannot be asked for the lines of a file in any other way.
+        yield from _lines(iter(file.readline, b""), reader)
 
 
 class _Canonical(msgspec.Struct):

@@ -12,6 +12,7 @@ from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 from airflow_provider_orders.errors import ConfigurationError
 from airflow_provider_orders.export.merge import Seen
 from airflow_provider_orders.export.sinks.sql import TableNames
+from airflow_provider_orders.export.sinks.sql.session import place_of
 from airflow_provider_orders.export.written import WrittenOrder
 from airflow_provider_orders.models.order import MODEL_VERSION
 
@@ -40,7 +41,6 @@ class SqlTarget:
 
     def __init__(self, database: Database, *, table: str, schema: str | None, scope: Scope) -> None:
         names = TableNames.of(table)
-        self.uri = f"{schema}.{table}" if schema else table
         self._scope = scope
         # What a statement was given is the data of persons.
         self._engine = database.get_sqlalchemy_engine({"hide_parameters": True})
@@ -49,6 +49,8 @@ class SqlTarget:
             self._orders = Table(names.orders, metadata, autoload_with=self._engine)
             self._state = Table(names.state, metadata, autoload_with=self._engine)
             self._reached = self._reach()
+            with self._engine.connect() as connection:
+                self.uri = place_of(connection, schema or None, names.orders)
         except NoSuchTableError as error:
             self.close()
             raise ConfigurationError(
@@ -58,7 +60,7 @@ class SqlTarget:
             self.close()
             problem = type(getattr(error, "orig", None) or error).__name__
             raise ConfigurationError(
-                f"The table {self.uri} cannot be read: {problem}. Correct the connection, or what its user may do.",
+                f"The table {table} cannot be read: {problem}. Correct the connection, or what its user may do.",
                 field="sql_conn_id",
             ) from None
 

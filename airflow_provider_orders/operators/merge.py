@@ -6,6 +6,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_orders.assets.orders import check_outlets, note_export
 from airflow_provider_orders.errors import ConfigurationError
 from airflow_provider_orders.operators import targets
 from airflow_provider_orders.operators.retries import BaseRetryingOperator, gives_slot_back, open_hook
@@ -92,10 +93,12 @@ class MergeExportsOperator(BaseRetryingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Merge the manifests, and move the watermark if asked for."""
         from airflow_provider_orders.export.merge import kind_of, merge_manifests
+        from airflow_provider_orders.lineage.datasets import LineageDataset
 
         manifests = targets.fetch_manifests(self.manifests)
         parts = _parts(self.parts)
         merged = merge_manifests(manifests, parts=parts)
+        check_outlets(self.outlets, merged["orders_conn_id"])
         if self.moves_watermark:
             by = kind_of(parts)
             if by is None:
@@ -109,6 +112,10 @@ class MergeExportsOperator(BaseRetryingOperator):
             "Merged %d exports of %s: %d orders, %d rejected, watermark %s",
             merged["parts"], merged["source"], merged["rows"], merged["rejected"], merged["watermark"] or "not moved",
         )  # fmt: skip
+        note_export(merged, outlets=self.outlets, context=context)
+        self.note_lineage(
+            LineageDataset.of_orders(merged["account"]), outputs=(LineageDataset.of_manifest(merged),)
+        )
         return dict(merged)
 
     def _move(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_orders.links.orders import OrderDocumentLink, OrderLink
 from airflow_provider_orders.operators.base import BaseOrdersOperator
 from airflow_provider_orders.operators.retries import BaseRetryingOperator, gives_slot_back, open_hook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_orders.hooks.orders import OrdersHook
     from airflow_provider_orders.models.base import VendorOrder
@@ -44,6 +45,7 @@ class GetOrderOperator(BaseRetryingOperator):
     """
 
     template_fields: Sequence[str] = ("order_id", "by", "orders_conn_id")
+    operator_extra_links: Sequence[BaseOperatorLink] = (OrderLink(), OrderDocumentLink())
     ui_color: str = "#e8f0e4"
 
     def __init__(
@@ -68,6 +70,7 @@ class GetOrderOperator(BaseRetryingOperator):
         """Fetch the order."""
         from airflow_provider_orders.export.run import check_choice
         from airflow_provider_orders.export.sinks.jsonl import OUTPUTS
+        from airflow_provider_orders.lineage.datasets import LineageDataset
         from airflow_provider_orders.models.personal import redact_raw
         from airflow_provider_orders.waiting.conditions import order_ids
 
@@ -78,6 +81,9 @@ class GetOrderOperator(BaseRetryingOperator):
             raw = client.fetch_order(order_id, by=self.by, with_lines=self.with_lines)
             order = hook.api.order_model.parse(raw)
             log.info("Fetched order %s of %s", order.identity(), hook.api.title)
+            self.note_link(OrderLink, hook.api.order_page(order.identity()))
+            self.note_link(OrderDocumentLink, hook.api.document_page(order))
+            self.note_lineage(LineageDataset.of_orders(hook.api.settings.account))
             if self.order_output == "raw":
                 return redact_raw(raw, hook.api.order_model)
             return _for_xcom(order, hook, self.order_output)
@@ -119,6 +125,7 @@ class ListOrdersOperator(BaseOrdersOperator):
         """List the orders."""
         from airflow_provider_orders.apis.query import whole_number
         from airflow_provider_orders.export.run import check_choice
+        from airflow_provider_orders.lineage.datasets import LineageDataset
 
         check_choice("output", self.order_output, ("canonical", "vendor"))
         limit = whole_number("limit", self.limit, most=_MOST_ORDERS)
@@ -135,6 +142,7 @@ class ListOrdersOperator(BaseOrdersOperator):
                     break
                 orders.append(_for_xcom(order, hook, self.order_output))
             log.info("Listed %d orders of %s", len(orders), hook.api.title)
+            self.note_lineage(LineageDataset.of_orders(hook.api.settings.account))
         return orders
 
 

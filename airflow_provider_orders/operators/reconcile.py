@@ -162,8 +162,9 @@ class ReconcileOrdersOperator(BaseOrdersOperator):
             )
         counted, covers = count_manifests(manifests, self.orders_conn_id)
         check_windows(client.api, query, [each.window for each in counted], by=self.by)
-        uri = " and ".join(sorted({manifest["uri"] for manifest in manifests}))
-        return compare_totals(client, query, counted, by=self.by, uri=uri, covers=covers)
+        uris = sorted({manifest["uri"] for manifest in manifests})
+        self._note_read(client, *uris)
+        return compare_totals(client, query, counted, by=self.by, uri=" and ".join(uris), covers=covers)
 
     def _with_target(self, client: SyncClient, query: OrderQuery) -> Reconciliation:
         from airflow_provider_orders.export.reconcile import (
@@ -176,10 +177,18 @@ class ReconcileOrdersOperator(BaseOrdersOperator):
         by, windows, query = self._windows(query)
         check_windows(client.api, query, windows, by=by)
         with self._target(client.api, query) as target:
+            self._note_read(client, target.uri)
             if self.depth == "orders":
                 return compare_orders(client, query, target, windows, by=by)
             counted = count_target(target, windows, by=by, api=client.api)
             return compare_totals(client, query, counted, by=by, uri=target.uri, covers=target.covers)
+
+    def _note_read(self, client: SyncClient, *uris: str) -> None:
+        from airflow_provider_orders.lineage.datasets import LineageDataset
+
+        self.note_lineage(
+            LineageDataset.of_orders(client.api.settings.account), *(LineageDataset.at(uri) for uri in uris)
+        )
 
     def _windows(self, query: OrderQuery) -> tuple[str, list[Window], OrderQuery]:
         """Give what the windows are about, the windows, and the filters without them."""

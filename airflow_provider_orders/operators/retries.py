@@ -36,6 +36,8 @@ from airflow_provider_orders.errors import (
     RateLimitedError,
 )
 from airflow_provider_orders.hooks.orders import OrdersHook
+from airflow_provider_orders.lineage.mixin import ReportsLineageMixin
+from airflow_provider_orders.links.orders import NotesLinksMixin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +114,7 @@ def open_hook(orders_conn_id: str) -> OrdersHook:
     return hook
 
 
-class BaseRetryingOperator(BaseOperator):
+class BaseRetryingOperator(NotesLinksMixin, ReportsLineageMixin, BaseOperator):
     """Comes back later when the vendor asks for it; its ``execute`` is marked with :func:`gives_slot_back`.
 
     :param retry_policy: Airflow 3.3: decides about retries in place of :class:`OrdersRetryPolicy`.

@@ -13,6 +13,8 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_orders import errors
 from airflow_provider_orders.hooks.orders import OrdersHook
+from airflow_provider_orders.lineage.mixin import ReportsLineageMixin
+from airflow_provider_orders.links.orders import NotesLinksMixin
 from airflow_provider_orders.operators.retries import retry_options
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
     from airflow.triggers.base import BaseTrigger
 
+    from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.http.sync import SyncClient
 
 __all__ = ["BaseOrdersSensor"]
@@ -30,7 +33,7 @@ log = logging.getLogger(__name__)
 _UNAVAILABLE_SINCE = "orders_unavailable_since"
 
 
-class BaseOrdersSensor(BaseSensorOperator):
+class BaseOrdersSensor(NotesLinksMixin, ReportsLineageMixin, BaseSensorOperator):
     """Polls, is rescheduled, or defers to a trigger after a first look.
 
     :param orders_conn_id: id of the connection; its type chooses the API. (templated)
@@ -161,6 +164,7 @@ class BaseOrdersSensor(BaseSensorOperator):
             self._refuse_first_look_after_deadline(context)
         if self._hook is None:
             self._hook = OrdersHook.for_connection(self.orders_conn_id)
+            self._report(self._hook.api)
         self._asked_to_wait_s = 0.0
         self._is_waiting = True
         try:
@@ -170,6 +174,15 @@ class BaseOrdersSensor(BaseSensorOperator):
             return None
         self._forget_outage(context)
         return looked
+
+    def _report(self, api: OrderApi[Any]) -> None:
+        """Tell whoever asks for lineage what is looked at."""
+        self._note_account(api.settings.account)
+
+    def _note_account(self, account: str) -> None:
+        from airflow_provider_orders.lineage.datasets import LineageDataset
+
+        self.note_lineage(LineageDataset.of_orders(account))
 
     def _note_outage(
         self,
@@ -252,6 +265,8 @@ class BaseOrdersSensor(BaseSensorOperator):
         result = self._result(event) if isinstance(event, Mapping) else None
         if result is None:
             raise errors.OrdersError("The trigger ended with an event that this sensor does not know.")
+        if isinstance(account := event.get("account"), str):
+            self._note_account(account)
         return result
 
     def _skip_if_soft(self, error: Exception) -> None:

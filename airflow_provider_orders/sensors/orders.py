@@ -11,13 +11,15 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from airflow.sdk import PokeReturnValue
 
 from airflow_provider_orders import errors
+from airflow_provider_orders.links.orders import OrderLink
 from airflow_provider_orders.sensors.base import BaseOrdersSensor
 from airflow_provider_orders.sensors.updated import OrdersUpdatedSensor
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
     from airflow.triggers.base import StartTriggerArgs
 
+    from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.http.sync import SyncClient
     from airflow_provider_orders.triggers.orders import OrderStatusTrigger
     from airflow_provider_orders.waiting.conditions import OrderReport, StatusCondition, Words
@@ -94,6 +96,7 @@ class OrderStatusSensor(BaseOrdersSensor):
         "deadline",
         "orders_conn_id",
     )
+    operator_extra_links: Sequence[BaseOperatorLink] = (OrderLink(),)
     ui_color: str = "#f0ece0"
 
     def __init__(
@@ -186,6 +189,13 @@ class OrderStatusSensor(BaseOrdersSensor):
             at_least=_or_none(self.at_least),
             not_found=self.not_found,
         )
+
+    def _report(self, api: OrderApi[Any]) -> None:
+        from airflow_provider_orders.waiting.conditions import order_ids
+
+        super()._report(api)
+        if self.by == "id" and len(ids := order_ids(self.order_id)) == 1:
+            self.note_link(OrderLink, api.order_page(ids[0]))
 
     def _look(self, client: SyncClient, request: WaitRequest) -> tuple[StatusCondition, list[OrderReport]]:
         from airflow_provider_orders.waiting.looks import look

@@ -8,18 +8,22 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_orders.assets.orders import check_outlets, note_export
 from airflow_provider_orders.errors import ConfigurationError
 from airflow_provider_orders.operators.base import BaseOrdersOperator
 from airflow_provider_orders.operators.retries import gives_slot_back, open_hook
 from airflow_provider_orders.operators.targets import run_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from airflow.sdk import Context
 
+    from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.apis.query import OrderQuery
+    from airflow_provider_orders.export.columns import Column
+    from airflow_provider_orders.export.manifest import Manifest
     from airflow_provider_orders.export.sinks.base import Sink
 
 __all__ = ["BaseOrdersTransfer"]
@@ -76,6 +80,10 @@ class BaseOrdersTransfer(BaseOrdersOperator):
         :raises ConfigurationError: an argument cannot be meant.
         """
 
+    @abstractmethod
+    def columns(self, api: OrderApi[Any]) -> Callable[[], tuple[Column, ...]]:
+        """Give what reads the columns of what is written."""
+
     @gives_slot_back
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the orders."""
@@ -87,6 +95,7 @@ class BaseOrdersTransfer(BaseOrdersOperator):
         limit = None if self.limit is None or self.limit == "" else whole_number("limit", self.limit)
         mode, query = self.mode_and_query(context)
         lookback, sweep_days = _duration("lookback", self.lookback), _days("sweep_days", self.sweep_days)
+        check_outlets(self.outlets, self.orders_conn_id)
         with open_hook(self.orders_conn_id) as hook:
             # Before the target is touched.
             check_plan(hook.api, query, mode=mode, limit=limit, lookback=lookback, sweep_days=sweep_days)
@@ -103,6 +112,7 @@ class BaseOrdersTransfer(BaseOrdersOperator):
                     sweep_days=sweep_days,
                     run_key=run_key(context),
                 )
+            self._report(manifest, hook.api, context)
         log.info(
             "Exported %d orders of %s to %s in %.1f s: %d unchanged, %d rejected",
             manifest["rows"], hook.hook_name, manifest["uri"], manifest["seconds"], manifest["unchanged"],
@@ -111,6 +121,16 @@ class BaseOrdersTransfer(BaseOrdersOperator):
         for gap in manifest["can_miss"]:
             log.info("It can miss: %s", gap)
         return dict(without_long_lists(manifest))
+
+    def _report(self, manifest: Manifest, api: OrderApi[Any], context: Context) -> None:
+        """Tell Airflow of an export that was committed: its assets, and whoever asks for lineage."""
+        from airflow_provider_orders.lineage.datasets import LineageDataset
+
+        note_export(manifest, outlets=self.outlets, context=context)
+        self.note_lineage(
+            LineageDataset.of_orders(manifest["account"]),
+            outputs=(LineageDataset.of_manifest(manifest, self.columns(api)),),
+        )
 
     def mode_and_query(self, context: Context) -> tuple[str | None, OrderQuery]:
         """Give the mode and the filters, with the run's window where one is wanted and none is given.

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_orders.errors import ConfigurationError
+from airflow_provider_orders.links.orders import ExportedFilesLink, ManifestLink
 from airflow_provider_orders.operators.targets import folder, run_key
 from airflow_provider_orders.transfers.base import BaseOrdersTransfer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import PurePath
 
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import BaseOperatorLink, Context, ObjectStoragePath
 
+    from airflow_provider_orders.apis.base import OrderApi
+    from airflow_provider_orders.export.columns import Column
+    from airflow_provider_orders.export.manifest import Manifest
     from airflow_provider_orders.export.sinks.base import Sink
 
 
@@ -71,6 +76,7 @@ class OrdersToObjectStorageOperator(BaseOrdersTransfer):
     """
 
     template_fields: Sequence[str] = (*BaseOrdersTransfer.template_fields, "path", "compression")
+    operator_extra_links: Sequence[BaseOperatorLink] = (ExportedFilesLink(), ManifestLink())
     ui_color: str = "#e4ecf0"
 
     def __init__(
@@ -120,6 +126,23 @@ class OrdersToObjectStorageOperator(BaseOrdersTransfer):
             compression=self.compression or None,
             run_key=key,
         )
+
+    def columns(self, api: OrderApi[Any]) -> Callable[[], tuple[Column, ...]]:
+        """Give what reads the fields of the orders in the files."""
+        from airflow_provider_orders.export.columns import columns_of
+        from airflow_provider_orders.models.order import Order
+
+        is_canonical = self.file_format == "parquet" or self.order_output == "canonical"
+        return functools.partial(columns_of, Order if is_canonical else api.order_model)
+
+    def _report(self, manifest: Manifest, api: OrderApi[Any], context: Context) -> None:
+        """Also tell where a person finds the files."""
+        from airflow_provider_orders.links.storage import file_page, folder_page
+
+        super()._report(manifest, api, context)
+        endpoint = getattr(folder(self.path).fs, "endpoint_url", None)
+        self.note_link(ExportedFilesLink, folder_page(manifest["uri"], endpoint=endpoint))
+        self.note_link(ManifestLink, file_page(manifest["manifest_file"] or "", endpoint=endpoint))
 
 
 def _file_stem(vendor: str, context: Context) -> str:

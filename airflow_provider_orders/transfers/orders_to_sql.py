@@ -8,10 +8,12 @@ from airflow_provider_orders.operators.targets import HookDatabase, run_key
 from airflow_provider_orders.transfers.base import BaseOrdersTransfer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow.sdk import Context
 
+    from airflow_provider_orders.apis.base import OrderApi
+    from airflow_provider_orders.export.columns import Column
     from airflow_provider_orders.export.sinks.base import Sink
 
 __all__ = ["OrdersToSqlOperator"]
@@ -108,3 +110,10 @@ class OrdersToSqlOperator(BaseOrdersTransfer):
             run_key=run_key(context),
             lock_timeout_s=self.lock_timeout_s,
         )
+
+    def columns(self, api: OrderApi[Any]) -> Callable[[], tuple[Column, ...]]:
+        """Give what reads the columns of the table of orders."""
+        del api
+        from airflow_provider_orders.export.columns import table_columns
+
+        return table_columns

@@ -297,9 +297,9 @@ def _moment_text(value: Any) -> str | None:
 class OrdersUpdatedTrigger(BaseTrigger):
     """Watches until enough orders that match a filter changed since a moment, or until the deadline.
 
-    It fires one event, a plain dict: ``status`` is ``met``, with ``updated_since``, ``count`` and ``order_ids``, or
-    ``timeout``, or ``error`` with ``kind``, ``message`` and ``details``. Outages and rate limits are waited out for
-    ``max_unavailable``.
+    It fires one event, a plain dict: ``status`` is ``met``, with ``account``, ``updated_since``, ``count`` and
+    ``order_ids``, or ``timeout``, or ``error`` with ``kind``, ``message`` and ``details``. Outages and rate limits are
+    waited out for ``max_unavailable``.
 
     :param orders_conn_id: id of the connection.
     :param updated_since: the moment, in seconds since the epoch.
@@ -403,7 +403,7 @@ class OrdersUpdatedTrigger(BaseTrigger):
                     pause_s = max(pause_s, error.retry_after_s or 0.0)
                     log.warning("%s Asking again in %g s.", error, pause_s)
                 if found is not None:
-                    return {"status": "met", **found}
+                    return {"status": "met", "account": client.api.settings.account, **found}
                 remaining = self.deadline - CLOCK.now()
                 if remaining <= 0:
                     return {"status": "timeout"}

@@ -27,8 +27,8 @@ class OrderStatusTrigger(BaseTrigger):
     All triggers on the same connection share one client and one poll; see :mod:`airflow_provider_orders.waiting.poller`.
 
     It fires one event, a plain dict: ``status`` is ``met``, ``failed``, ``timeout`` or ``error``; ``orders`` holds a
-    report per order and ``axes`` what it is about; an error comes with ``kind``, ``message`` and ``details``. Outages and
-    rate limits are waited out.
+    report per order, ``axes`` what it is about and ``account`` whose orders they are; an error comes with ``kind``,
+    ``message`` and ``details``. Outages and rate limits are waited out.
 
     :param orders_conn_id: id of the connection.
     :param order_id: ids or references of the orders.
@@ -163,4 +163,9 @@ def error_event(error: OrdersError) -> dict[str, Any]:
 def _event(result: WaitResult) -> dict[str, Any]:
     if result.error is not None:
         return error_event(result.error)
-    return {"status": result.status, "axes": list(result.axes), "orders": result.reports}
+    return {
+        "status": result.status,
+        "account": result.account,
+        "axes": list(result.axes),
+        "orders": result.reports,
+    }

@@ -16,7 +16,15 @@ from airflow_provider_orders import connections
 from airflow_provider_orders.connections import FORMS, ConnectionForm, ExtraField
 
 CONN_TYPES = sorted(FORMS)
-COMMON = {"page_size", "concurrency", "timeout_s", "requests_per_minute", "assumed_timezone", "allow_http"}
+COMMON = {
+    "page_size",
+    "concurrency",
+    "timeout_s",
+    "requests_per_minute",
+    "assumed_timezone",
+    "console_url",
+    "allow_http",
+}
 OWN = {
     "popsell": {"auth", "domain", "brand_id"},
     "dipli": set(),
@@ -207,10 +215,10 @@ def test_airflow_shows_every_harmless_extra_and_masks_every_secret_one(conn_type
 @pytest.mark.parametrize(
     ("conn_type", "hidden"),
     [
-        ("popsell", ["schema", "port"]),
-        ("dipli", ["schema", "port", "login"]),
-        ("valomnia", ["schema", "port"]),
-        ("genuka", ["schema", "port"]),
+        ("popsell", ["schema"]),
+        ("dipli", ["schema", "login"]),
+        ("valomnia", ["schema"]),
+        ("genuka", ["schema"]),
     ],
 )
 def test_only_fields_without_meaning_are_hidden(conn_type: str, hidden: list[str]) -> None:

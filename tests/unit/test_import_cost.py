@@ -15,6 +15,7 @@ OTHERS = {
     "airflow.providers.common.compat._compat_utils",
     "airflow.providers.common.compat.sdk",
     "airflow.providers.common.compat.version_compat",
+    "airflow.sdk.bases.operatorlink",
     "airflow.sdk.definitions.retry_policy",
     "airflow.sdk.exceptions",
     "airflow.exceptions",

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_orders.apis.dipli import DipliSettings
+from airflow_provider_orders.apis.dipli import DipliApi, DipliSettings
 from airflow_provider_orders.apis.genuka import GenukaSettings
 from airflow_provider_orders.apis.popsell import PopsellSettings
 from airflow_provider_orders.apis.settings import ApiSettings, ConnectionFields
-from airflow_provider_orders.apis.valomnia import ValomniaSettings
+from airflow_provider_orders.apis.valomnia import ValomniaApi, ValomniaSettings
 from airflow_provider_orders.errors import ConfigurationError
+from airflow_provider_orders.models.dipli import DipliOrder
+from airflow_provider_orders.models.valomnia import ValomniaOrder
 
 COMPANY = "01hqydxwtxdj3kmzp3bz7jk73g"
 
@@ -105,6 +107,7 @@ class TestFields:
             (DipliSettings, {"extra": {"requests_per_minute": 0}}, "requests_per_minute"),
             (DipliSettings, {"extra": {"assumed_timezone": "Europe/Atlantis"}}, "assumed_timezone"),
             (DipliSettings, {"extra": {"allow_http": "perhaps"}}, "allow_http"),
+            (DipliSettings, {"extra": {"console_url": "https://admin.example.com/orders"}}, "console_url"),
             (DipliSettings, {"extra": {"page_sise": 10}}, "page_sise"),
             (DipliSettings, {"extra": {"password": "x"}}, "password"),
             (PopsellSettings, {"host": "h.example", "extra": {"auth": "magic"}}, "auth"),
@@ -155,3 +158,87 @@ class TestFields:
         assert PopsellSettings.from_connection(fields(domain="shop.example")).account == "shop.example"
         assert PopsellSettings.from_connection(fields()).account == "api.example.com"
         assert ValomniaSettings.from_connection(fields()).account == "api.example.com"
+
+
+class TestTheBackOffice:
+    @pytest.mark.parametrize(
+        ("pattern", "extra"),
+        [
+            ("https://admin.example.com/orders/{order_id}", {}),
+            ("https://admin.example.com:8443/#/orders/{order_id}?tab=lines", {}),
+            ("https://admin.example.com/?from={order_id}&to={order_id}", {}),
+            ("http://localhost:8080/orders/{order_id}", {}),
+            ("http://intranet/orders/{order_id}", {"allow_http": True}),
+        ],
+    )
+    def test_is_where_the_connection_says(self, pattern: str, extra: dict[str, Any]) -> None:
+        settings = dipli(extra={"console_url": pattern, **extra})
+
+        assert DipliApi(settings).order_page("7/ä") == pattern.replace("{order_id}", "7%2F%C3%A4")
+
+    @pytest.mark.parametrize(
+        ("pattern", "reason"),
+        [
+            ("https://admin.example.com/orders", "must hold {order_id}"),
+            ("https://admin.example.com/{shop}/{order_id}", "no other braces"),
+            ("https://admin.example.com/{order_id", "must hold"),
+            ("https://admin.example.com/{{ order_id }}", "must hold"),
+            ("https://{order_id}.example.com/orders", "name of the host"),
+            ("https://canary:canary@admin.example.com/{order_id}", "holds a user name"),
+            ("https://canary@admin.example.com/{order_id}", "holds a user name"),
+            ("http://admin.example.com/{order_id}", "plain http"),
+            ("admin.example.com/{order_id}", "is no address"),
+            ("javascript:alert({order_id})", "is no address"),
+            ("https:///{order_id}", "is no address"),
+            ("https://admin.example.com/ {order_id}", "is no address"),
+            ("https://admin.example.com/\n{order_id}", "is no address"),
+            (7, "valid string"),
+        ],
+    )
+    def test_that_cannot_be_meant_is_refused(self, pattern: object, reason: str) -> None:
+        error = refused(DipliSettings, extra={"console_url": pattern})
+
+        assert error.field == "console_url"
+        assert reason in str(error)
+
+    def test_is_nowhere_by_default(self) -> None:
+        assert DipliApi(dipli()).order_page("7") is None
+
+    def test_is_where_the_vendor_documents_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(DipliApi, "console_url", "https://console.example.com/{order_id}")
+
+        assert DipliApi(dipli()).order_page("7") == "https://console.example.com/7"
+        own = dipli(extra={"console_url": "https://own.example.com/{order_id}"})
+        assert DipliApi(own).order_page("7") == "https://own.example.com/7"
+
+
+class TestTheDocumentOfAnOrder:
+    def page_of(self, address: str | None) -> str | None:
+        fields = ConnectionFields(conn_id="c", host="shop.example.com", login="e", password="k")
+        order = ValomniaOrder.model_construct(id=7, pdfUrl=address)
+        return ValomniaApi(ValomniaSettings.from_connection(fields)).document_page(order)
+
+    def test_is_where_the_order_says(self) -> None:
+        address = "https://shop.example.com/orderPDF/7.pdf"
+
+        assert self.page_of(address) == address
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            None,
+            "",
+            "/orderPDF/7.pdf",
+            "javascript:alert(1)",
+            "http://shop.example.com/7.pdf",
+            "https://user:secret@shop.example.com/7.pdf",
+            "https://shop.example.com/7.pdf?signature=secret",
+            "https://shop.example.com/7.pdf#secret",
+            "https://shop.example.com/7 .pdf",
+        ],
+    )
+    def test_is_not_shown_where_it_is_not_for_everybody(self, address: str | None) -> None:
+        assert self.page_of(address) is None
+
+    def test_is_none_where_the_vendor_has_none(self) -> None:
+        assert DipliApi(dipli()).document_page(DipliOrder.model_construct(id=7)) is None

@@ -45,6 +45,7 @@ def manifest(part: dict[str, str] | None = None, **changes: Any) -> dict[str, An
     content = {
         "model_version": 1,
         "source": "genuka",
+        "account": "01hqydxwtxdj3kmzp3bz7jk73g",
         "orders_conn_id": "genuka_default",
         "mode": "window" if part else "full",
         "window": window,
@@ -155,6 +156,7 @@ class TestRefuses:
             ("uri", "file:///tmp/elsewhere"),
             ("mode", "incremental"),
             ("model_version", 2),
+            ("account", "another"),
         ],
     )
     def test_parts_of_another_export(self, name: str, value: object) -> None:

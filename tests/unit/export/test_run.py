@@ -101,7 +101,7 @@ class TestTheManifest:
             "model_version", "source", "orders_conn_id", "mode", "window", "uri", "files", "rows", "bytes", "rejected",
             "rejects_file", "statuses", "totals", "source_total", "can_miss", "requests", "seconds", "started_at",
             "finished_at", "plan", "watermark", "unchanged", "deleted", "drift", "fingerprint", "by",
-            "limit", "scope", "file_count", "manifest_file",
+            "limit", "scope", "file_count", "manifest_file", "account",
         }  # fmt: skip
         assert set(WrittenFile.__annotations__) == {"path", "rows", "bytes", "sha256"}
 

@@ -194,6 +194,7 @@ class TestTheDeadline:
         assert datetime.fromisoformat(report.pop("seen_at")).tzinfo == UTC
         assert event == {
             "status": "timeout",
+            "account": "127.0.0.1",
             "axes": ["fulfillment"],
             "orders": [
                 {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_orders.export.sinks.sql.dialect import Dialect
 
-__all__ = ["Database", "Session"]
+__all__ = ["Database", "Session", "place_of"]
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,15 @@ class Database(Protocol):
 
     def get_sqlalchemy_engine(self, engine_kwargs: dict[str, Any] | None = None, /) -> Engine:
         """Make an engine."""
+
+
+def place_of(connection: Connection, schema: str | None, table: str) -> str:
+    """Name a table that was exported to as the manifest does, which is without credentials.
+
+    :raises ConfigurationError: there is no such schema.
+    """
+    dialect = _DIALECTS[connection.dialect.name](connection)
+    return dialect.place(dialect.resolve_schema(schema), table)
 
 
 class Session:

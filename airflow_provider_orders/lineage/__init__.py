@@ -1,0 +1,1 @@
+"""What a task tells OpenLineage: which orders it has read, and what it has written."""
