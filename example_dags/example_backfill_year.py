@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk import AssetAlias, Param, dag, get_current_context, task
 
 from airflow_provider_orders.operators.merge import MergeExportsOperator
 from airflow_provider_orders.operators.planning import plan_windows
@@ -29,7 +29,7 @@ from airflow_provider_orders.transfers.orders_to_object_storage import OrdersToO
         "orders_conn_id": Param(
             "genuka_default",
             type="string",
-            minLength=1,
+            pattern=r"^\S+$",
             title="Connection",
             description="Id of the connection, as listed under Admin > Connections. Its type chooses the API.",
             examples=["popsell_default", "dipli_default", "valomnia_default", "genuka_default"],
@@ -45,13 +45,14 @@ from airflow_provider_orders.transfers.orders_to_object_storage import OrdersToO
         "timezone": Param(
             "Europe/Paris",
             type="string",
-            minLength=1,
+            pattern=r"^[A-Za-z][A-Za-z0-9]*([/_+-][A-Za-z0-9]+)*$",
             title="Time zone",
-            description="Where the year and its months begin at midnight.",
+            description="Where the year and its months begin at midnight, such as Europe/Paris or UTC.",
         ),
         "path": Param(
             None,
             type=["null", "string"],
+            pattern=r"^(/|~|[a-z][a-z0-9+.-]*://.)",
             title="Folder",
             description="A local folder, or a URL such as s3://aws_default@bucket/orders. "
             "Left empty: the folder orders in Airflow's home.",
@@ -77,7 +78,13 @@ def example_backfill_year() -> None:
         map_index_template="{{ task.created_from[:7] }}",
     ).expand_kwargs(months)
 
-    MergeExportsOperator(task_id="merge", manifests=export.output, parts=months, moves_watermark=True)
+    MergeExportsOperator(
+        task_id="merge",
+        manifests=export.output,
+        parts=months,
+        moves_watermark=True,
+        outlets=[AssetAlias("exported_orders")],
+    )
 
 
 example_backfill_year()

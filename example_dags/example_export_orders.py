@@ -2,7 +2,7 @@
 
 One task per connection, by dynamic task mapping. Each writes a JSON Lines file, one order a line, and returns a
 manifest: how many orders, their statuses and totals, and where the file is. The file appears when it is whole; clearing
-the task and running it again replaces it.
+the task and running it again replaces it. DAGs that are scheduled on the asset `orders://<connection>/orders` then start.
 
 **For your own nightly export**, give the DAG a schedule, and the operator a window: for Valomnia and Genuka
 `updated_from="{{ dag_run.run_after - macros.timedelta(days=1) }}"` and `updated_to="{{ dag_run.run_after }}"`. Dipli knows
@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk import AssetAlias, Param, dag, get_current_context, task
 
 from airflow_provider_orders.transfers.orders_to_object_storage import OrdersToObjectStorageOperator
 
@@ -32,7 +32,7 @@ CONNECTIONS = ["popsell_default", "dipli_default", "valomnia_default", "genuka_d
         "connections": Param(
             CONNECTIONS,
             type="array",
-            items={"type": "string"},
+            items={"type": "string", "pattern": r"^\S+$"},
             minItems=1,
             uniqueItems=True,
             title="Connections",
@@ -41,6 +41,7 @@ CONNECTIONS = ["popsell_default", "dipli_default", "valomnia_default", "genuka_d
         "path": Param(
             None,
             type=["null", "string"],
+            pattern=r"^(/|~|[a-z][a-z0-9+.-]*://.)",
             title="Folder",
             description="A local folder, or a URL such as s3://aws_default@bucket/orders. "
             "Left empty: the folder orders in Airflow's home.",
@@ -79,7 +80,10 @@ def example_export_orders() -> None:
         return [{"orders_conn_id": conn_id, **shared} for conn_id in params["connections"]]
 
     export = OrdersToObjectStorageOperator.partial(
-        task_id="export", map_index_template="{{ task.orders_conn_id }}"
+        task_id="export",
+        map_index_template="{{ task.orders_conn_id }}",
+        # For a connection that is known when the DAG is written: orders_asset("genuka_default").
+        outlets=[AssetAlias("exported_orders")],
     ).expand_kwargs(choose())
 
     @task

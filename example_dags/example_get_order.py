@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
         "orders_conn_id": Param(
             "popsell_default",
             type="string",
-            minLength=1,
+            pattern=r"^\S+$",
             title="Connection",
             description="Id of the connection, as listed under Admin > Connections. Its type chooses the API.",
             examples=["popsell_default", "dipli_default", "valomnia_default", "genuka_default"],
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
         "order_id": Param(
             "100001",
             type="string",
-            minLength=1,
+            pattern=r"\S",
             title="Order",
             description="The order's id, or its reference if that is chosen below.",
         ),

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
         "orders_conn_id": Param(
             "genuka_default",
             type="string",
-            minLength=1,
+            pattern=r"^\S+$",
             title="Connection",
             description="Id of the connection, as listed under Admin > Connections. Its type chooses the API.",
             examples=["popsell_default", "dipli_default", "valomnia_default", "genuka_default"],
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
             120,
             type="integer",
             minimum=1,
+            maximum=5256000,
             title="Minutes",
             description="How old the latest change may be, and how long to wait for one.",
         ),

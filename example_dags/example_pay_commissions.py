@@ -35,7 +35,7 @@ WANTED = {"fulfillment": "delivered", "payment": "paid"}
         "orders_conn_id": Param(
             "genuka_default",
             type="string",
-            minLength=1,
+            pattern=r"^\S+$",
             title="Connection",
             description="Id of a connection whose orders say both how far they are delivered and how far they are paid.",
             examples=["genuka_default", "valomnia_default"],
@@ -43,7 +43,8 @@ WANTED = {"fulfillment": "delivered", "payment": "paid"}
         "order_ids": Param(
             [],
             type="array",
-            items={"type": "string"},
+            items={"type": "string", "pattern": r"^\S+$"},
+            uniqueItems=True,
             title="Orders",
             description="Ids of the orders to pay commissions for, one a line; empty for two from the sandbox.",
         ),
@@ -58,11 +59,17 @@ WANTED = {"fulfillment": "delivered", "payment": "paid"}
             5.0,
             type="number",
             minimum=0,
+            maximum=100,
             title="Rate",
             description="Commission, in percent of an order's total.",
         ),
         "days": Param(
-            14, type="integer", minimum=1, title="Days to wait", description="Then the wait fails."
+            14,
+            type="integer",
+            minimum=1,
+            maximum=365,
+            title="Days to wait",
+            description="Then the wait fails.",
         ),
     },
 )

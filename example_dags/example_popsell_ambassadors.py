@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
         "orders_conn_id": Param(
             "popsell_default",
             type="string",
-            minLength=1,
+            pattern=r"^\S+$",
             title="Connection",
             description="Id of a Popsell connection, as listed under Admin > Connections.",
         ),
@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
         "path": Param(
             None,
             type=["null", "string"],
+            pattern=r"^(/|~|[a-z][a-z0-9+.-]*://.)",
             title="Folder",
             description="A local folder, or a URL such as s3://aws_default@bucket/orders. "
             "Left empty: the folder orders in Airflow's home.",

@@ -24,7 +24,7 @@ from airflow_provider_orders.transfers.orders_to_object_storage import OrdersToO
         "orders_conn_id": Param(
             "genuka_default",
             type="string",
-            minLength=1,
+            pattern=r"^\S+$",
             title="Connection",
             description="Id of the connection, as listed under Admin > Connections. Its type chooses the API.",
             examples=["popsell_default", "dipli_default", "valomnia_default", "genuka_default"],
@@ -53,6 +53,7 @@ from airflow_provider_orders.transfers.orders_to_object_storage import OrdersToO
         "path": Param(
             None,
             type=["null", "string"],
+            pattern=r"^(/|~|[a-z][a-z0-9+.-]*://.)",
             title="Folder",
             description="The folder that was exported to, or its URL. Left empty: the folder orders in Airflow's home.",
         ),

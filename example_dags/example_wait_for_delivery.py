@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
         "orders_conn_id": Param(
             "dipli_default",
             type="string",
-            minLength=1,
+            pattern=r"^\S+$",
             title="Connection",
             description="Id of the connection, as listed under Admin > Connections. Its type chooses the API.",
             examples=["popsell_default", "dipli_default", "valomnia_default", "genuka_default"],
@@ -36,13 +36,19 @@ log = logging.getLogger(__name__)
         "order_ids": Param(
             ["111111"],
             type="array",
-            items={"type": "string"},
+            items={"type": "string", "pattern": r"^\S+$"},
             minItems=1,
+            uniqueItems=True,
             title="Orders",
             description="Ids of the orders to wait for, one a line. The wait ends when all are delivered.",
         ),
         "timeout_minutes": Param(
-            30, type="integer", minimum=1, title="Minutes to wait", description="Then the wait fails."
+            30,
+            type="integer",
+            minimum=1,
+            maximum=10080,
+            title="Minutes to wait",
+            description="Then the wait fails.",
         ),
     },
 )

@@ -37,8 +37,10 @@ echo "Installing $wheel alone, with Airflow $airflow"
 AIRFLOW_HOME=$work/airflow "$venv/bin/python" scripts/name_missing_extras.py
 
 echo "Installing its extras and the tools of the tests"
+extras=$("$venv/bin/python" -c 'from importlib.metadata import metadata as read
+print(",".join(read("airflow-provider-orders").get_all("Provides-Extra")))')
 "$uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --constraint "$work/versions.txt" --group test \
-    "$wheel[mysql,parquet,postgres,sqlite,zstd]"
+    "$wheel[$extras]"
 
 tar -xzf dist/*.tar.gz -C "$work"
 cd "$work"/airflow_provider_orders-*

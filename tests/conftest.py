@@ -8,13 +8,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from hypothesis import settings
+
+from tests.recording import record_dag
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -100,16 +100,3 @@ def dag_runner(airflow_db: Path) -> DagRunner:
         return finished
 
     return run
-
-
-def record_dag(dag: DAG) -> None:
-    """Write a DAG that lies in no file to Airflow's database, as the DAG processor does with files."""
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-
-    newer, older = "airflow.dag_processing.dagbag", "airflow.models.dagbag"  # 3.2 moved it
-    dagbag = import_module(newer if find_spec(newer) else older)
-
-    DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
-    bag = dagbag.DagBag(dag_folder=os.devnull, collect_dags=False)
-    bag.bag_dag(dag)
-    dagbag.sync_bag_to_db(bag, "dags-folder", None)

@@ -41,12 +41,14 @@ class Command:
     :param summary: what it does, in one line.
     :param module: the module whose ``run(arguments, screen)`` does it and gives the exit code.
     :param options: its options.
+    :param example: what is typed behind the name, for instance.
     """
 
     name: str
     summary: str
     module: str
     options: tuple[Option, ...]
+    example: str
 
 
 def _option(*flags: str, **settings: Any) -> Option:
@@ -67,19 +69,19 @@ _SELECTION = (
         help="from when: 2026-01-31, 2026-01-31T08:00:00+01:00, or how long ago: 90m, 24h, 7d, 4w",
     ),
     _option("--until", metavar="MOMENT", help="until when, not included (default: now)"),
-    _option("--all", action="store_true", help="every order, in place of --since"),
+    _option("--all", action="store_true", help="every order, where --since is not given"),
     _option(
         "--window",
         default="updated",
         choices=("updated", "created"),
-        help="what --since is about: updated or created (default: %(default)s)",
+        help="what --since and --until are about: the last change of an order, or its creation (default: %(default)s)",
     ),
     _option(
         "--status",
         action="append",
         dest="statuses",
         metavar="STATUS",
-        help="only this status, canonical or the vendor's word; may be given several times",
+        help="only this status, canonical such as delivered, or the vendor's own word; may be given several times",
     ),
     _option("--ambassador-id", metavar="ID", help="Popsell: only the orders of this ambassador"),
     _option(
@@ -87,12 +89,12 @@ _SELECTION = (
         action="append",
         dest="params",
         metavar="NAME=VALUE",
-        help="a filter of the vendor's own; may be given several times",
+        help="a filter of the vendor's own, by its documented name; may be given several times",
     ),
     _option(
         "--with-lines",
         action="store_true",
-        help="also fetch the order lines where the listing leaves them out",
+        help="also fetch the order lines where the listing leaves them out: one more request an order",
     ),
 )
 
@@ -102,12 +104,24 @@ COMMANDS: Final = (
         "Examine a connection: network, login, permission, clock, pages, orders, speed",
         "airflow_provider_orders.cli.check",
         (_CONNECTION, _JSON, _DEBUG),
+        "genuka_default",
     ),
     Command(
         "plan",
         "Estimate how many requests and minutes an export takes, and say what it can miss",
         "airflow_provider_orders.cli.plan",
-        (_CONNECTION, *_SELECTION, _JSON, _DEBUG),
+        (
+            _CONNECTION,
+            *_SELECTION,
+            _option(
+                "--incremental",
+                action="store_true",
+                help="estimate an export with mode='incremental': --since is when the last one ran, --all means the first",
+            ),
+            _JSON,
+            _DEBUG,
+        ),
+        "genuka_default --since 30d",
     ),
     Command(
         "fetch",
@@ -126,29 +140,32 @@ COMMANDS: Final = (
                 "--format",
                 dest="file_format",
                 choices=("jsonl", "parquet"),
-                help="(default: as PATH ends, else jsonl)",
+                help="jsonl: each order on a line, as JSON; parquet: a table, one shape for all vendors, with the extra "
+                "parquet (default: as PATH ends, else jsonl)",
             ),
             _option(
                 "--compression",
                 choices=("gzip", "zstd", "snappy", "none"),
-                help="(default: as PATH ends, else none)",
+                help="jsonl: none, gzip, or zstd with the extra zstd (default: as PATH ends, else none); parquet: snappy, "
+                "gzip or zstd (default: snappy)",
             ),
             _option(
                 "--content",
-                default="raw",
                 choices=("raw", "vendor", "canonical"),
-                help="jsonl: the vendor's bytes, its validated payload, or one shape for all (default: %(default)s)",
+                help="jsonl: the vendor's bytes, its validated payload, or one shape for all vendors (default: raw)",
             ),
-            _option("--limit", metavar="N", help="orders to write at the most"),
+            _option("--limit", metavar="N", help="orders to write at the most (default: no limit)"),
             _option(
                 "--on-reject",
                 default="fail",
                 choices=("fail", "keep"),
-                help="what to do with an order that is not as documented (default: %(default)s)",
+                help="an order that is not as documented: write nothing, or keep it in a file beside with the reason "
+                "(default: %(default)s)",
             ),
             _JSON,
             _DEBUG,
         ),
+        "genuka_default --since 7d --output orders.jsonl.gz",
     ),
     Command(
         "show",
@@ -173,6 +190,7 @@ COMMANDS: Final = (
             _JSON,
             _DEBUG,
         ),
+        "genuka_default 01k6fkdt80jzgwmb2155myf47x",
     ),
     Command(
         "watch",
@@ -205,12 +223,14 @@ COMMANDS: Final = (
             _JSON,
             _DEBUG,
         ),
+        "genuka_default 01k6fkdt80jzgwmb2155myf47x --wanted delivered",
     ),
     Command(
         "sandbox",
         "Run the order APIs of all vendors, faked, on this machine, to try things without an account",
         "airflow_provider_orders.cli.sandbox",
         (*(Option((flag,), settings) for flag, settings in SANDBOX_OPTIONS.items()), _DEBUG),
+        "--port 8765 --faults flaky",
     ),
 )
 """The commands."""

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_orders.cli.connect import find_hook, mask
 from airflow_provider_orders.cli.exit_codes import ExitCode
-from airflow_provider_orders.cli.selection import in_words, query_of
+from airflow_provider_orders.cli.selection import in_words, incremental_query_of, query_of
 from airflow_provider_orders.diagnosis.estimate import Estimate, estimate_export
 from airflow_provider_orders.http.policy import RetryPolicy
 from airflow_provider_orders.http.sync import SyncClient
 
 if TYPE_CHECKING:
     import argparse
+    from datetime import datetime
 
     from airflow_provider_orders.apis.settings import ApiSettings
     from airflow_provider_orders.cli.screen import Screen
@@ -22,17 +23,28 @@ __all__ = ["run"]
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Estimate an export."""
-    query = query_of(arguments)
+    mode = watermark = None
+    if arguments.incremental:
+        mode = "incremental"
+        query, watermark = incremental_query_of(arguments)
+    else:
+        query = query_of(arguments)
     api = find_hook(arguments.orders_conn_id).api
     with SyncClient(api, policy=RetryPolicy(attempts=3), mask=mask) as client:
-        estimate = estimate_export(client, query)
+        estimate = estimate_export(client, query, mode=mode, watermark=watermark)
     if arguments.json:
         screen.json(_as_dict(arguments.orders_conn_id, estimate))
-        return ExitCode.DONE
-    screen.pairs(
-        f"Plan of an export of {arguments.orders_conn_id}: {in_words(query)}", _rows(estimate, api.settings)
-    )
+    else:
+        kind = "an export" if mode is None else _incremental(watermark)
+        which = f": {in_words(query)}" if query.asked or watermark is None else ""
+        screen.pairs(f"Plan of {kind} of {arguments.orders_conn_id}{which}", _rows(estimate, api.settings))
     return ExitCode.DONE
+
+
+def _incremental(watermark: datetime | None) -> str:
+    if watermark is None:
+        return "the first incremental export"
+    return f"the incremental export after that of {watermark:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _rows(estimate: Estimate, settings: ApiSettings) -> list[tuple[str, str]]:

@@ -6,12 +6,15 @@ import argparse
 import contextlib
 import logging
 import os
+import shutil
 import sys
+import textwrap
 import traceback
 import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from airflow_provider_orders import __version__
 from airflow_provider_orders.cli.commands import COMMANDS, EXIT_CODES, SUMMARY
 
 if TYPE_CHECKING:
@@ -36,15 +39,32 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="airflow-orders", description=f"{SUMMARY}.", epilog=EXIT_CODES)
+    parser = argparse.ArgumentParser(
+        prog="airflow-orders",
+        description=f"{SUMMARY}, through the connections that Airflow has.",
+        epilog=_epilog(*COMMANDS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"airflow-provider-orders {__version__}")
     parsers = parser.add_subparsers(dest="command", metavar="command", required=True)
     for command in COMMANDS:
         added = parsers.add_parser(
-            command.name, help=command.summary, description=f"{command.summary}.", epilog=EXIT_CODES
+            command.name,
+            help=command.summary,
+            description=f"{command.summary}.",
+            epilog=_epilog(command),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         for option in command.options:
             added.add_argument(*option.flags, **option.settings)
     return parser
+
+
+def _epilog(*commands: Command) -> str:
+    """Show examples, and below them the exit codes."""
+    examples = "\n".join(f"  airflow-orders {command.name} {command.example}" for command in commands)
+    width = max(20, shutil.get_terminal_size().columns - 2)
+    return f"{'for example' if len(commands) == 1 else 'examples'}:\n{examples}\n\n{textwrap.fill(EXIT_CODES, width)}"
 
 
 def run(command: Command, arguments: argparse.Namespace) -> int:

@@ -32,6 +32,7 @@ def get_orders_cli_commands() -> list[CLICommand]:
                 ActionCommand(
                     name=command.name,
                     help=command.summary,
+                    description=f"{command.summary}; for example: airflow orders {command.name} {command.example}",
                     func=_runner(command),
                     args=[
                         Arg(flags=option.flags, **option.settings)  # type: ignore[no-untyped-call]

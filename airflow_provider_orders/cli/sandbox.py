@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from airflow_provider_orders.cli.exit_codes import ExitCode
 from airflow_provider_orders.sandbox.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -21,4 +22,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
 
     names = [flag.removeprefix("--").replace("-", "_") for flag in OPTIONS]
     with contextlib.redirect_stdout(screen.output):
-        return serve({name: getattr(arguments, name) for name in names})
+        code = serve({name: getattr(arguments, name) for name in names})
+    # A port that is taken is a matter of --port.
+    return ExitCode.CONFIGURATION if code else ExitCode.DONE

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,17 +29,26 @@ class Screen:
     :param output: standard output.
     """
 
-    def __init__(self, output: IO[str]) -> None:
+    def __init__(self, output: TextIO) -> None:
         self.output = output
         self._is_terminal = output.isatty()
+        self._writes_all_letters = (output.encoding or "utf-8").lower().replace("-", "") == "utf8"
+        if isinstance(output, io.TextIOWrapper) and not self._writes_all_letters:
+            output.reconfigure(errors="backslashreplace")
 
     def json(self, value: object) -> None:
         """Print a value as JSON."""
-        self.line(json.dumps(value, indent=2, ensure_ascii=False))
+        self.line(self._as_json(value, indent=2))
 
     def json_line(self, value: object) -> None:
         """Print a value as JSON on one line."""
-        self.line(json.dumps(value, ensure_ascii=False))
+        self.line(self._as_json(value))
+
+    def _as_json(self, value: object, indent: int | None = None) -> str:
+        text = json.dumps(value, indent=indent, ensure_ascii=not self._writes_all_letters)
+        return "".join(
+            letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1] for letter in text
+        )
 
     def line(self, text: str = "") -> None:
         """Print a line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ from airflow_provider_orders.errors import ConfigurationError
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["in_words", "query_of"]
+__all__ = ["in_words", "incremental_query_of", "query_of"]
 
 _AGO: Final = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -40,6 +41,24 @@ def query_of(arguments: argparse.Namespace, *, now: datetime | None = None) -> O
         params=_params(arguments.params or []),
         with_lines=arguments.with_lines,
     )
+
+
+def incremental_query_of(
+    arguments: argparse.Namespace, *, now: datetime | None = None
+) -> tuple[OrderQuery, datetime | None]:
+    """Read the options of an incremental export: which orders, and when the export before it was; None for the first.
+
+    :param now: from when to count back, for tests.
+    :raises ConfigurationError: one of them cannot be meant.
+    """
+    for name, given in (("until", arguments.until), ("window", arguments.window == "created")):
+        if given:
+            raise ConfigurationError(
+                f"--{name} does not go with --incremental, which reads all that changed since --since.",
+                field=name,
+            )
+    query = query_of(arguments, now=now)
+    return replace(query, updated_from=None), query.updated_from
 
 
 def in_words(query: OrderQuery) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_orders.cli.connect import find_hook
 from airflow_provider_orders.cli.exit_codes import ExitCode
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from airflow_provider_orders.models.base import VendorOrder
 
 __all__ = ["run"]
+
+_LONGEST_S: Final = 366 * 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,11 @@ def run(
     :param wait: how to wait, in seconds, for tests.
     :param clock: seconds, for the time-out, for tests.
     """
-    if not arguments.every > 0:
-        raise ConfigurationError("--every must be a number of seconds above 0.", field="every")
+    for name, seconds in (("every", arguments.every), ("timeout", arguments.timeout)):
+        if seconds is not None and not 0 < seconds <= _LONGEST_S:
+            raise ConfigurationError(
+                f"--{name} must be a number of seconds above 0, and a year at the most.", field=name
+            )
     (order_id,) = order_ids([arguments.order_id])
     with find_hook(arguments.orders_conn_id) as hook:
         hook.policy = RetryPolicy(attempts=3)

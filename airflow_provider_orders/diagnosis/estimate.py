@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import statistics
+import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_orders.errors import UnexpectedPayloadError
 from airflow_provider_orders.export.plan import check_plan, make_plan, past_test
 from airflow_provider_orders.export.record import RecordReader
+from airflow_provider_orders.export.state import SyncState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +62,12 @@ class Estimate:
 
 
 def estimate_export(
-    client: SyncClient, query: OrderQuery, *, mode: str | None = None, now: datetime | None = None
+    client: SyncClient,
+    query: OrderQuery,
+    *,
+    mode: str | None = None,
+    watermark: datetime | None = None,
+    now: datetime | None = None,
 ) -> Estimate:
     """Estimate an export with a few requests, which it does not need to repeat: they change nothing.
 
@@ -69,13 +76,26 @@ def estimate_export(
 
     :param client: a client that has sent nothing yet.
     :param query: which orders.
-    :param mode: ``window`` or ``full``; see :func:`~airflow_provider_orders.export.run.export_orders`.
+    :param mode: see :func:`~airflow_provider_orders.export.run.export_orders`.
+    :param watermark: of an incremental export: up to when the one before it brought every change; None for the first.
     :param now: when the export would begin, for tests.
     :raises ConfigurationError: an argument cannot be meant; nothing was sent.
     """
     mode = check_plan(client.api, query, mode=mode)
-    plan = make_plan(client.api, query, mode=mode, state=None, now=now or datetime.now(UTC))
+    state = None if watermark is None else _state_at(watermark)
+    plan = make_plan(client.api, query, mode=mode, state=state, now=now or datetime.now(UTC))
     return _Estimator(client, plan).estimate()
+
+
+def _state_at(watermark: datetime) -> SyncState:
+    """Give the state after an export, as if no order had been entered with an older date: a target knows of those."""
+    return SyncState(
+        sequence=1,
+        watermark=watermark,
+        newest_id=sys.maxsize,
+        swept_from=datetime.min.replace(tzinfo=UTC),
+        lowest_id=sys.maxsize,
+    )
 
 
 @dataclass(frozen=True, slots=True)

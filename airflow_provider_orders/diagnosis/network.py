@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 
 from airflow_provider_orders.diagnosis.steps import Outcome, Step
 from airflow_provider_orders.errors import ApiUnavailableError
@@ -31,7 +31,7 @@ def examine_network(settings: ApiSettings) -> Iterator[Step]:
     :param settings: the connection.
     """
     origin = settings.origin
-    if get_environ_proxies(settings.base_url):
+    if select_proxy(settings.base_url, get_environ_proxies(settings.base_url)):
         message = f"{origin.host} is reached through the proxy that the environment names."
         yield Step("dns", Outcome.SKIPPED, message)
         yield Step("tls", Outcome.SKIPPED, message)

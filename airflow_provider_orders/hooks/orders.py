@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from airflow_provider_orders import connections
-from airflow_provider_orders.errors import ConfigurationError, OrdersError
+from airflow_provider_orders.errors import ApiUnavailableError, ConfigurationError, OrdersError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from airflow_provider_orders.models.base import VendorOrder
 
 __all__ = ["OrdersHook"]
+
+_SUPERVISOR: Final = "airflow.sdk.execution_time.task_runner"
 
 
 class OrdersHook(BaseHook):
@@ -70,9 +72,18 @@ class OrdersHook(BaseHook):
 
         :raises ConfigurationError: there is none of that id.
         """
+        return cls._look_up(conn_id)
+
+    @classmethod
+    def _look_up(cls, conn_id: str) -> Connection:
         try:
             return super().get_connection(conn_id)
         except AirflowNotFoundException:
+            raise _no_connection(conn_id) from None
+        except ImportError as error:
+            # Airflow 3.1.0 then asks the task's supervisor, and outside of a task there is none.
+            if error.name != _SUPERVISOR:
+                raise
             raise _no_connection(conn_id) from None
 
     @classmethod
@@ -82,6 +93,11 @@ class OrdersHook(BaseHook):
             return await super().aget_connection(conn_id)
         except AirflowNotFoundException:
             raise _no_connection(conn_id) from None
+        except ImportError as error:
+            # Airflow 3.1.0 does not even look into the environment then.
+            if error.name != _SUPERVISOR:
+                raise
+            return await asyncio.to_thread(cls._look_up, conn_id)
 
     @classmethod
     def for_connection(cls, orders_conn_id: str) -> OrdersHook:
@@ -217,17 +233,34 @@ class OrdersHook(BaseHook):
 
         :return: whether it works, and a sentence for a person; no secret is in it.
         """
-        from airflow_provider_orders.http.policy import RetryPolicy
+        from airflow_provider_orders.diagnosis.examination import IMPATIENT
         from airflow_provider_orders.http.sync import SyncClient
 
         try:
-            # The button of the UI waits for the answer, so that an outage is reported soon.
-            with SyncClient(
-                self.api, policy=RetryPolicy(attempts=2, max_retry_after_s=2.0), mask=_mask
-            ) as client:
+            with SyncClient(self.api, policy=IMPATIENT, mask=_mask) as client:
                 return True, client.run(self.api.probe())
+        except ConfigurationError as error:
+            return False, self._worded_for_the_form(error)
+        except ApiUnavailableError as error:
+            return False, str(error) if error.status else (self._failure_of_the_network() or str(error))
         except OrdersError as error:
             return False, str(error)
+
+    def _worded_for_the_form(self, error: ConfigurationError) -> str:
+        """Name the field as the form does; the button tests a copy of the connection, whose id says nothing."""
+        start, _, reason = error.message.partition(": ")
+        if not start.startswith(f"Connection {self.orders_conn_id!r}"):
+            return error.message
+        label = connections.FORMS[self.conn_type].labels().get(error.field or "")
+        return f"{label}: {reason}" if label else f"{reason[:1].upper()}{reason[1:]}"
+
+    def _failure_of_the_network(self) -> str | None:
+        """Say why nobody answers: an unknown name, a closed port, a certificate."""
+        from airflow_provider_orders.diagnosis.network import examine_network
+
+        # The probe has waited already.
+        settings = self.api.settings.model_copy(update={"timeout_s": min(self.api.settings.timeout_s, 5.0)})
+        return next((step.error.message for step in examine_network(settings) if step.error), None)
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:

@@ -285,7 +285,11 @@ def commands() -> str:
             shown = " ".join(filter(None, [", ".join(names), _value_of(option.settings)]))
             told = str(known.get("help", "")) % known
             rows.append((f"`{shown}`", re.sub(r"--[a-z-]+", r"`\g<0>`", told)))
-        parts += [f"**`airflow-orders {command.name}`** - {command.summary}.", table(("option", ""), rows)]
+        example = f"For example `airflow-orders {command.name} {command.example}`"
+        parts += [
+            f"**`airflow-orders {command.name}`** - {command.summary}. {example}.",
+            table(("option", ""), rows),
+        ]
     return "\n\n".join(parts)
 
 

@@ -58,27 +58,6 @@ def test_runs_by_hand_from_a_form_that_explains_itself(examples: Any, dag_id: st
         param.resolve()  # the default is valid
 
 
-@pytest.mark.parametrize(
-    ("dag_id", "name", "value"),
-    [
-        ("example_get_order", "by", "e-mail"),
-        ("example_get_order", "order_id", ""),
-        ("example_export_orders", "connections", []),
-        ("example_export_orders", "output", "xml"),
-        ("example_popsell_ambassadors", "limit", 1025),
-        ("example_wait_for_delivery", "order_ids", []),
-        ("example_wait_for_delivery", "timeout_minutes", 0),
-        ("example_order_freshness", "minutes", 0),
-        ("example_pay_commissions", "at_least", 0),
-        ("example_pay_commissions", "rate_percent", -1),
-        ("example_backfill_year", "year", 25),
-        ("example_reconcile_orders", "depth", "ids"),
-    ],
-)
-def test_form_refuses(examples: Any, dag_id: str, name: str, value: object) -> None:
-    assert examples.dags[dag_id].params.get_param(name).resolve(value, suppress_exception=True) is None
-
-
 def test_get_order(examples: Any, dag_runner: DagRunner, orders_sandbox: Sandbox) -> None:
     order_id = orders_sandbox.live_ids("genuka")[0]
 

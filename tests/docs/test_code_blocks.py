@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import metadata
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_orders.hooks.orders import OrdersHook
-from tests.dags.conftest import read_dags
+from airflow_provider_orders.sandbox import Sandbox
+from tests.dags.conftest import read_dags, returned
 from tests.docs.blocks import PAGES, ROOT, Block, blocks, commands
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from airflow_provider_orders.sandbox import Sandbox
     from tests.conftest import DagRunner
 
 DAGS = [block for block in blocks("python") if "@dag" in block.code]
@@ -86,6 +87,42 @@ def test_quick_start_waits_and_fetches(
     run = dag_runner(read_dags(tmp_path).dags["after_delivery"], conf={"order_id": order_id})
 
     assert run.state == "success"
+
+
+def dag_of_the_waits_page(dag_id: str, folder: Path) -> Any:
+    (block,) = [block for block in DAGS if block.page == "docs/waiting.md" and f"def {dag_id}(" in block.code]
+    (folder / "block.py").write_text(block.code, encoding="utf-8")
+    return read_dags(folder).dags[dag_id]
+
+
+def test_wait_for_several_orders_ends_when_all_are_delivered_and_paid(
+    orders_sandbox: Sandbox, dag_runner: DagRunner, airflow_db: Path, tmp_path: Path
+) -> None:
+    order_ids = [order["id"] for order in orders_sandbox.payloads("genuka") if not order["deleted_at"]][:2]
+    for order_id in order_ids:
+        orders_sandbox.set_status("genuka", order_id, "delivered", axis="fulfillment")
+        orders_sandbox.set_status("genuka", order_id, "paid", axis="payment")
+    dag = dag_of_the_waits_page("after_delivery_and_payment", tmp_path)
+
+    run = dag_runner(dag, conf={"order_ids": order_ids})
+
+    assert run.state == "success"
+    assert [order["order_id"] for order in returned(run, "wait")["orders"]] == order_ids
+
+
+def test_alarm_is_quiet_while_orders_come_in(
+    dag_runner: DagRunner, airflow_db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    an_hour_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    with Sandbox(orders=20, base_date=an_hour_ago, step_s=float("inf")) as sandbox:
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        sandbox.insert_orders("genuka", 1)
+
+        run = dag_runner(dag_of_the_waits_page("orders_are_fresh", tmp_path))
+
+    assert run.state == "success"
+    assert returned(run, "fresh")["count"] >= 1
 
 
 def check_make(words: list[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_orders import errors
 from airflow_provider_orders.connections import FORMS
+from airflow_provider_orders.sandbox import FAULT_KINDS
 from tests.docs.blocks import PAGES, ROOT, blocks
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ def test_every_error_has_its_paragraph() -> None:
     headings = set(re.findall(r"^## (\w+Error)$", page("errors.md"), re.MULTILINE))
 
     assert headings == set(errors.__all__) - {"OrdersError"}
+
+
+def test_every_fault_of_the_sandbox_has_its_row() -> None:
+    assert re.findall(r"^\| `(\w+)` \|", page("testing.md"), re.MULTILINE) == list(FAULT_KINDS)
 
 
 def test_every_page_can_be_found() -> None:

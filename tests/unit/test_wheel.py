@@ -149,7 +149,14 @@ def test_every_dependency_has_a_lower_bound_and_no_upper_one(metadata: Message) 
         "tenacity",
     }
     assert not [line for line in required if "<" in line or "==" in line]
-    assert metadata.get_all("Provides-Extra") == ["mysql", "parquet", "postgres", "sqlite", "zstd"]
+    assert metadata.get_all("Provides-Extra") == [
+        "mysql",
+        "parquet",
+        "postgres",
+        "sandbox",
+        "sqlite",
+        "zstd",
+    ]
 
 
 def test_the_source_distribution_can_build_and_test_itself(dist: Path) -> None:

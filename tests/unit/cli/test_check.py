@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_orders.diagnosis.examination import STEPS
-from airflow_provider_orders.sandbox import credentials
+from airflow_provider_orders.sandbox import FAULT_KINDS, credentials
 from tests.unit.hooks.connect import FORBIDDEN, VENDORS, WAYS_TO_SIGN_IN, secrets_in, way_id
 
 if TYPE_CHECKING:
@@ -120,6 +120,12 @@ def test_each_fault_gets_its_diagnosis(
     assert words in first_failure(done)[1]
     assert done.code == code
     assert secrets_in(done.out + done.err) == []
+
+
+def test_every_kind_of_fault_is_examined() -> None:
+    with_a_test_of_its_own = {"next_link", "expire", "insert", "slow"}
+
+    assert {kind for kind, *_ in FAULTS} | with_a_test_of_its_own == set(FAULT_KINDS)
 
 
 @pytest.mark.parametrize("vendor", ["popsell", "valomnia"])

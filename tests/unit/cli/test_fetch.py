@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_orders.cli.fetch import Target
-from airflow_provider_orders.errors import ConfigurationError
 from tests.unit.hooks.connect import ID_FIELDS, VENDORS, secrets_in, truth
 
 if TYPE_CHECKING:
@@ -67,12 +65,17 @@ def test_nothing_beside_the_file_is_touched(
 
 
 def test_a_folder_gets_a_file_named_after_its_content(cli: CommandLine, tmp_path: Path) -> None:
-    for options in (("--all",), ("--since", "2025-12-01"), ("--all", "--status", "shipped")):
+    for options in (
+        ("--all",),
+        ("--since", "2025-12-01"),
+        ("--all", "--status", "shipped"),
+        ("--all", "--content", "canonical"),
+    ):
         assert cli("fetch", "dipli_default", *options, "--output", tmp_path).code == 0
     assert cli("fetch", "dipli_default", "--all", "--output", tmp_path).code == 0
 
     names = sorted(path.name for path in tmp_path.glob("*.jsonl"))
-    assert len(names) == 3
+    assert len(names) == 4
     assert all(name.startswith("dipli_default-") for name in names)
 
 
@@ -108,7 +111,9 @@ def test_bad_orders_can_be_kept_apart(cli: CommandLine, orders_sandbox: Sandbox,
     assert (tmp_path / "orders.rejects.jsonl").exists()
 
 
-@pytest.mark.parametrize("output", ["/proc/no/such/orders.jsonl", "nowhere://bucket/orders"])
+@pytest.mark.parametrize(
+    "output", ["/proc/no/such/orders.jsonl", "nowhere://bucket/orders", "s3://bucket/orders.jsonl"]
+)
 def test_a_place_that_cannot_be_written_ends_with_2_before_anything_is_asked(
     output: str, cli: CommandLine, orders_sandbox: Sandbox
 ) -> None:
@@ -119,35 +124,10 @@ def test_a_place_that_cannot_be_written_ends_with_2_before_anything_is_asked(
     assert orders_sandbox.requests == []
 
 
-@pytest.mark.parametrize(
-    ("output", "file_format", "compression", "target"),
-    [
-        ("orders.jsonl", None, None, Target(".", "orders", "jsonl", None)),
-        ("/orders.jsonl", None, None, Target("/", "orders", "jsonl", None)),
-        ("out/orders.jsonl.gz", None, "gzip", Target("out", "orders", "jsonl", "gzip")),
-        ("s3://c@b/x/orders.parquet", None, "zstd", Target("s3://c@b/x", "orders", "parquet", "zstd")),
-        ("out", None, None, Target("out", None, "jsonl", None)),
-        ("out/", "parquet", "none", Target("out/", None, "parquet", None)),
-        ("out/.jsonl", None, None, Target("out/.jsonl", None, "jsonl", None)),
-    ],
-)
-def test_a_path_is_a_file_or_a_folder(
-    output: str, file_format: str | None, compression: str | None, target: Target
-) -> None:
-    assert Target.of(output, file_format, compression) == target
+@pytest.mark.parametrize("output", ["-", "orders.json", "out/orders.CSV", "orders.gz", "orders.xlsx"])
+def test_a_file_of_another_kind_is_no_folder(output: str, cli: CommandLine, orders_sandbox: Sandbox) -> None:
+    done = cli("fetch", "dipli_default", "--all", "--output", output)
 
-
-@pytest.mark.parametrize(
-    ("output", "file_format", "compression"),
-    [
-        ("orders.jsonl", "parquet", None),
-        ("orders.parquet", "jsonl", None),
-        ("orders.jsonl", None, "gzip"),
-        ("orders.jsonl.gz", None, "none"),
-    ],
-)
-def test_a_path_and_an_option_that_disagree_are_refused(
-    output: str, file_format: str | None, compression: str | None
-) -> None:
-    with pytest.raises(ConfigurationError, match="does not go with"):
-        Target.of(output, file_format, compression)
+    assert done.code == 2
+    assert ".jsonl, .jsonl.gz, .jsonl.zst or .parquet" in done.err
+    assert orders_sandbox.requests == []

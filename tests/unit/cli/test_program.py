@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ import airflow_provider_orders
 from airflow_provider_orders import cli as package
 from airflow_provider_orders.cli.commands import COMMANDS, EXIT_CODES
 from airflow_provider_orders.cli.exit_codes import ExitCode, exit_code_of
-from airflow_provider_orders.cli.program import main
+from airflow_provider_orders.cli.program import _parser, main
 from airflow_provider_orders.cli.screen import Screen, printable
 from airflow_provider_orders.errors import OrdersError
 from tests.unit.cli.shell import PROGRAM, Done, run
@@ -152,6 +153,10 @@ def test_airflow_has_the_commands_where_it_takes_them(connect: Connect, orders_s
     assert "--since" in helped.out
 
 
+@pytest.mark.skipif(
+    find_spec("airflow.sdk.execution_time.secrets") is None,
+    reason="Airflow 3.1.0 looks into its database in its servers only",
+)
 def test_connections_of_airflows_database_are_found(airflow_db: Path, orders_sandbox: Sandbox) -> None:
     fields = orders_sandbox.connections["genuka_default"]
     added = run(
@@ -235,11 +240,14 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
     assert "BrokenPipe" not in done.out
 
 
-def on_a_terminal(*command: str) -> Done:
+def on_a_terminal(*command: str, **environment: str) -> Done:
     """Run a program whose output is a terminal."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        command, stdout=theirs, stderr=theirs, env={**os.environ, "COLUMNS": "100", "TERM": "xterm"}
+        command,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "COLUMNS": "100", "TERM": "xterm", **environment},
     ) as program:
         os.close(theirs)
         shown = b""
@@ -267,6 +275,17 @@ def test_a_terminal_gets_colours_tables_and_a_bar(orders_sandbox: Sandbox, tmp_p
     assert "│" in fetched.out
 
 
+def test_a_narrow_terminal_without_colours_loses_no_word(orders_sandbox: Sandbox) -> None:
+    plain = run(str(PROGRAM), "check", "dipli_default")
+
+    narrow = on_a_terminal(str(PROGRAM), "check", "dipli_default", COLUMNS="40", NO_COLOR="1")
+
+    assert narrow.code == plain.code == 0
+    assert "\x1b" not in narrow.out
+    assert max(map(len, narrow.out.splitlines())) <= 40
+    assert "".join(narrow.out.split())[:200] == "".join(plain.out.split())[:200]
+
+
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_texts_of_vendors_cannot_command_the_terminal(*, is_terminal: bool, tmp_path: Path) -> None:
     with (tmp_path / "shown.txt").open("w") as file:
@@ -288,6 +307,42 @@ def test_letters_of_any_language_are_printable() -> None:
     assert printable("Nappe brodée, 日本 ✓") == "Nappe brodée, 日本 ✓"
 
 
+def test_json_keeps_what_cannot_be_printed(tmp_path: Path) -> None:
+    value = {"name": "a\u00a0b\u202ec\x1b[2J", "city": "日本"}
+    for encoding in ("utf-8", "ascii"):
+        with (tmp_path / "shown.json").open("w", encoding=encoding) as file:
+            Screen(file).json(value)
+
+        shown = (tmp_path / "shown.json").read_text(encoding=encoding)
+        assert json.loads(shown) == value
+        assert all(letter.isprintable() or letter == "\n" for letter in shown)
+
+
+def test_a_terminal_that_lacks_letters_gets_their_numbers(tmp_path: Path) -> None:
+    with (tmp_path / "shown.txt").open("w", encoding="ascii") as file:
+        screen = Screen(file)
+        screen.line("Nappe brodée")
+
+    assert (tmp_path / "shown.txt").read_text() == "Nappe brod\\xe9e\n"
+
+
+def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"airflow-provider-orders {airflow_provider_orders.__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_help_shows_an_example_that_can_be_read(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command.name, "--help"])
+
+    assert f"\n  airflow-orders {command.name} {command.example}\n" in capsys.readouterr().out
+    assert _parser().parse_args([command.name, *command.example.split()]).command == command.name
+
+
 def test_the_sandbox_starts_as_its_own_module_does() -> None:
     with subprocess.Popen(
         [str(PROGRAM), "sandbox", "--port", "0", "--orders", "3"], stdout=subprocess.PIPE, text=True
@@ -301,5 +356,8 @@ def test_the_sandbox_starts_as_its_own_module_does() -> None:
     assert running.returncode == 0
 
 
-def test_a_sandbox_that_makes_no_sense_ends_with_2(cli: CommandLine) -> None:
+def test_a_sandbox_that_makes_no_sense_ends_with_2(cli: CommandLine, orders_sandbox: Sandbox) -> None:
+    taken = orders_sandbox.url.rpartition(":")[2]
+
     assert cli("sandbox", "--orders", "-1").code == 2
+    assert run(str(PROGRAM), "sandbox", "--port", taken).code == 2

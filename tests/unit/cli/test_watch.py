@@ -147,7 +147,14 @@ def test_ctrl_c_ends_with_130(cli: CommandLine, orders_sandbox: Sandbox, when_wa
 
 @pytest.mark.parametrize(
     "options",
-    [("--every", 0), ("--wanted", "no_such_status"), ("--axis", "weather")],
+    [
+        ("--every", 0),
+        ("--every", "inf"),
+        ("--timeout", "nan"),
+        ("--timeout", -1),
+        ("--wanted", "no_such_status"),
+        ("--axis", "weather"),
+    ],
     ids=lambda words: words[0],
 )
 def test_options_that_cannot_be_meant_end_with_2(

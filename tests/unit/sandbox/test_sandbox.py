@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 import threading
+from contextlib import closing
+from http.client import HTTPConnection
 from importlib import import_module
 from pathlib import Path
 
@@ -92,8 +94,11 @@ def test_requests_are_recorded_without_secrets(client: Client, sandbox: Sandbox)
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/popsell", "/genuka/", "//", "/dipli/api/v2/orders/"])
-def test_unknown_addresses_are_not_found(client: Client, path: str) -> None:
-    assert client.send("GET", path).status_code == 404
+def test_unknown_addresses_are_not_found(sandbox: Sandbox, path: str) -> None:
+    # Not with requests: older releases send one slash where an address begins with two.
+    with closing(HTTPConnection(sandbox.url.removeprefix("http://"), timeout=30)) as connection:
+        connection.request("GET", path)
+        assert connection.getresponse().status == 404
 
 
 def test_a_sandbox_can_be_started_and_stopped_again() -> None:
