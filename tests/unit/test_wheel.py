@@ -111,6 +111,10 @@ def test_the_wheel_registers_the_provider_and_the_program(wheel: Path, dist_info
         "airflow-orders",
         "=",
         "airflow_provider_orders.cli.program:main",
+        "[airflow.plugins]",
+        "airflow_provider_orders",
+        "=",
+        "airflow_provider_orders.plugins.orders:OrdersPlugin",
         "[apache_airflow_provider]",
         "provider_info",
         "=",
@@ -151,6 +155,7 @@ def test_every_dependency_has_a_lower_bound_and_no_upper_one(metadata: Message) 
     assert not [line for line in required if "<" in line or "==" in line]
     assert metadata.get_all("Provides-Extra") == [
         "mysql",
+        "openlineage",
         "parquet",
         "postgres",
         "sandbox",

@@ -179,3 +179,13 @@ def test_a_proxy_is_not_bypassed(orders_sandbox: Sandbox, monkeypatch: pytest.Mo
 
     assert {step.outcome for step in steps.values()} == {Outcome.SKIPPED}
     assert "password" not in steps["dns"].message
+
+
+def test_a_list_of_hosts_without_a_proxy_is_no_proxy(
+    orders_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "localhost,example.org")
+
+    steps = examined(orders_sandbox, "https://nowhere.invalid")
+
+    assert steps["dns"].outcome is Outcome.FAILED

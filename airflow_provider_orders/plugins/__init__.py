@@ -1,0 +1,1 @@
+"""Plugins: what the provider adds to Airflow's UI."""
