@@ -17,7 +17,7 @@ LOCK_COMMAND = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --pyt
 	--custom-compile-command "make lock" pyproject.toml --all-extras
 airflow_of = $$($(1)/bin/python -c 'from importlib.metadata import version; print(version("apache-airflow"))')
 
-.PHONY: help demo airflow services test test-matrix test-airflow31 test-lowest test-cluster test-wheel lint format docs bench bench-waiting bench-parse soak lock dist clean
+.PHONY: help demo airflow services test test-matrix test-airflow31 test-lowest test-cluster test-browser test-wheel lint format docs bench bench-waiting bench-parse soak lock dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +50,17 @@ test-lowest: .venv-lowest/.ready services ## Run the tests with the lowest versi
 test-cluster: .venv-celery/.ready services ## Run a backfill on Celery, with Redis and PostgreSQL, and kill a worker
 	@CI=true .venv-celery/bin/python -m pytest tests/celery $(PYTEST_ARGS)
 
-# An older Airflow: make test-wheel AIRFLOW=3.1
+# An older Airflow: make test-wheel AIRFLOW=3.1; make test-browser takes 3.1 and 3.3
 AIRFLOW ?= 3.3
+BROWSER_VENV_3.1 := .venv-browser-airflow31
+BROWSER_VENV_3.3 := .venv-browser
+BROWSER_VENV = $(or $(BROWSER_VENV_$(AIRFLOW)),lock-for-airflow-$(AIRFLOW))
+
+test-browser: $(BROWSER_VENV)/.ready ## Fill forms and trigger DAGs in a browser; screenshots go to .screenshots
+	@scripts/fetch_debian.sh .services/chromium chromium chromium-common fonts-liberation
+	@echo "Testing in a browser, on Airflow $(call airflow_of,$(BROWSER_VENV))"
+	@$(BROWSER_VENV)/bin/python -m pytest tests/browser $(PYTEST_ARGS)
+
 test-wheel: dist .venv-lock/.ready ## Install the built wheel, as its users do, and run the unit tests against it
 	@scripts/test_wheel.sh $(AIRFLOW) $(PYTEST_ARGS)
 
@@ -95,6 +104,10 @@ lock: .venv-lock/.ready ## Renew the lock files
 	@echo "requirements-bench.lock, requirements-celery.lock: the newest Airflow, with what we compare with, with Celery"
 	@$(LOCK_COMMAND) --group bench --constraint requirements.lock --generate-hashes -o requirements-bench.lock
 	@$(LOCK_COMMAND) --group celery --constraint requirements.lock --generate-hashes -o requirements-celery.lock
+	@echo "requirements-browser.lock, requirements-browser-airflow31.lock: the newest Airflow and the oldest, with Playwright"
+	@$(LOCK_COMMAND) --group browser --constraint requirements.lock --generate-hashes -o requirements-browser.lock
+	@$(LOCK_COMMAND) --group browser --group airflow31 --constraint requirements-airflow31.lock \
+		--generate-hashes -o requirements-browser-airflow31.lock
 	@echo "requirements-airflow32.lock, requirements-docs.lock: the newest Airflow 3.2, what the documentation is built with"
 	@$(LOCK_COMMAND) --group test --group airflow32 --generate-hashes -o requirements-airflow32.lock
 	@$(LOCK_COMMAND) --group docs --generate-hashes -o requirements-docs.lock
@@ -105,8 +118,8 @@ dist: .venv/.ready ## Build the distribution and check its metadata
 	@.venv/bin/python -m twine check --strict dist/*
 
 clean: ## Remove everything that make has made
-	rm -rf .airflow .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .services \
-		.venv .venv-airflow31 .venv-bench .venv-celery .venv-docs .venv-lock .venv-lowest .venv-wheel-* docs/_build bench build demo dist htmlcov
+	rm -rf .airflow .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .screenshots .services \
+		.venv .venv-airflow31 .venv-bench .venv-browser .venv-browser-airflow31 .venv-celery .venv-docs .venv-lock .venv-lowest .venv-wheel-* docs/_build bench build demo dist htmlcov
 	find $(wildcard $(SOURCES)) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is made again when its lock changes, and its link to this checkout when the metadata changes.
@@ -114,14 +127,16 @@ clean: ## Remove everything that make has made
 .venv-airflow31/.locked: requirements-airflow31.lock
 .venv-lowest/.locked: requirements-lowest.lock
 .venv-bench/.locked: requirements-bench.lock
+.venv-browser/.locked: requirements-browser.lock
+.venv-browser-airflow31/.locked: requirements-browser-airflow31.lock
 .venv-celery/.locked: requirements-celery.lock
 .venv-docs/.locked: requirements-docs.lock
 
-.venv/.locked .venv-airflow31/.locked .venv-lowest/.locked .venv-bench/.locked .venv-celery/.locked .venv-docs/.locked:
+.venv/.locked .venv-airflow31/.locked .venv-lowest/.locked .venv-bench/.locked .venv-browser/.locked .venv-browser-airflow31/.locked .venv-celery/.locked .venv-docs/.locked:
 	@scripts/make_venv.sh $(@D) $<
 	@touch $@
 
-.venv/.ready .venv-airflow31/.ready .venv-lowest/.ready .venv-bench/.ready .venv-celery/.ready .venv-docs/.ready: %/.ready: %/.locked pyproject.toml
+.venv/.ready .venv-airflow31/.ready .venv-lowest/.ready .venv-bench/.ready .venv-browser/.ready .venv-browser-airflow31/.ready .venv-celery/.ready .venv-docs/.ready: %/.ready: %/.locked pyproject.toml
 	@$(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from local_airflow import (
     ROOT,
@@ -139,7 +140,8 @@ def add_connections(airflow: LocalAirflow, sandbox: Sandbox) -> None:
     added = airflow.home / "connections.json"
     wanted = json.dumps(
         {
-            conn_id: fields | {"extra": json.dumps(fields["extra"])}
+            # Airflow 3.3.1 and 3.3.2 cannot test a connection that has no port: apache/airflow#73298.
+            conn_id: fields | {"port": urlsplit(fields["host"]).port, "extra": json.dumps(fields["extra"])}
             for conn_id, fields in sandbox.connections.items()
         },
         indent=2,

@@ -75,7 +75,13 @@ def test_exports_that_have_just_ended_can_be_drawn() -> None:
 
     assert len(drawn.exports) == 2
     assert drawn.ages[0].label == "0"
-    assert [tick.label for tick in drawn.times] == ["11:59:00", "11:59:15", "11:59:30", "11:59:45", "12:00:00"]
+    assert [tick.label for tick in drawn.times] == [
+        "11:59:00",
+        "11:59:15",
+        "11:59:30",
+        "11:59:45",
+        "12:00:00",
+    ]
 
 
 @given(some.lists(some.tuples(some.floats(0, 24 * 30), some.floats(0, 24 * 3650)), min_size=2, max_size=50))
