@@ -307,7 +307,7 @@ _VALOMNIA = ConnectionForm(
     documentation_url="https://developers.valomnia.com",
     hook_class_name="airflow_provider_orders.hooks.valomnia.ValomniaHook",
     host=StandardField(
-        label="Address of your organisation (required)",
+        label="Organisation (required)",
         placeholder="https://your-organisation.valomnia.com - as in the browser, up to .com",
     ),
     login=StandardField(
@@ -354,7 +354,7 @@ _GENUKA = ConnectionForm(
             name="company_id",
             label="Company ID",
             help=(
-                "The ID of the company whose orders you read: 26 letters and digits, in the form "
+                "Required: the ID of the company whose orders you read, 26 letters and digits in the form "
                 "01hqydxwtxdj3kmzp3bz7jk73g. Not its name, handle or code. Sent as X-Company."
             ),
             required=True,

@@ -116,7 +116,7 @@ class FakePopsell(FakeVendor[PopsellOrder]):
             "conn_type": "popsell",
             "host": url,
             "password": credentials.POPSELL_API_KEY,
-            "extra": {"auth": "api_key", "domain": credentials.POPSELL_DOMAIN, "assumed_timezone": "UTC"},
+            "extra": {"auth": "api_key", "domain": credentials.POPSELL_DOMAIN, "assumed_timezone": "Etc/UTC"},
         }
 
     def credentials(self) -> dict[str, str]:

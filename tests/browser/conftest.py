@@ -1,7 +1,7 @@
 """One real Airflow and one real browser for all tests of this folder.
 
-Fixtures: ``airflow`` (a :class:`~tests.browser.running_airflow.RunningAirflow`), ``page`` (Playwright's page, signed in, on
-Airflow's home page), ``screenshot(name)``, ``console_errors``.
+Fixtures: ``airflow`` (a :class:`~tests.browser.running_airflow.RunningAirflow`), ``page`` (Playwright's page, signed in),
+``screenshot(name)``, ``console_errors``.
 """
 
 from __future__ import annotations
@@ -69,15 +69,16 @@ def signed_in(airflow: RunningAirflow, browser: Browser) -> Iterator[BrowserCont
         color_scheme="light",
     ) as context:
         context.set_default_timeout(TIMEOUT_MS)
+        with context.new_page() as page:
+            page.goto("/")
+            page.get_by_role("link", name="Dags").first.wait_for()
         yield context
 
 
 @pytest.fixture
 def page(signed_in: BrowserContext) -> Iterator[Page]:
-    """Give a page that shows Airflow's home page."""
+    """Give an empty page of the person who has signed in."""
     with signed_in.new_page() as page:
-        page.goto("/")
-        page.get_by_role("link", name="Dags").first.wait_for()
         yield page
 
 

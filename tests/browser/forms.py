@@ -149,6 +149,7 @@ class Form:
         self.page.keyboard.press("Delete")
         # As a paste: an editor of code adds brackets to what is typed.
         self.page.keyboard.insert_text(text)
+        self.page.keyboard.press("ControlOrMeta+Home")
         self.dialog.get_by_role("heading").first.click()
 
     def press(self, name: str) -> None:

@@ -40,7 +40,8 @@ class Run:
 
     def state(self) -> Locator:
         """Find the state in the head of the page."""
-        return self.page.get_by_test_id("state-badge").filter(has_text=re.compile(r"\w")).first
+        badges = self.page.locator('[data-testid="state-badge"], .chakra-badge')
+        return badges.filter(has_text=re.compile(r"\w")).first
 
     def watch(self, *states: str) -> str:
         """Watch the run until it is in one of the states, without reloading, and give the state."""

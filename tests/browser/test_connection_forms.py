@@ -69,7 +69,7 @@ def test_form_reads_as_declared(
 def reads_as_declared(form: FormOnPage, extra: ExtraField, *, as_declared: bool) -> None:
     field = form.field(extra.label)
     assert field.help == extra.help
-    assert field.is_required == extra.required
+    assert field.is_required == (extra.required and as_declared)
     assert field.is_switch == (extra.type == "boolean")
     if field.is_switch:
         assert field.shown == ("on" if extra.default else "off")

@@ -260,6 +260,7 @@ def test_every_field_is_explained(form: ConnectionForm, extra: ExtraField) -> No
     assert extra.label
     assert extra.label[0].isupper()
     assert extra.help.endswith(".")
+    assert extra.help.startswith("Required: ") == extra.required  # 3.1 marks no field
     if extra.choices:
         assert extra.default in extra.choices
         assert all(f"({choice})" in extra.help for choice in extra.choices)  # 3.1 has no labels of choices

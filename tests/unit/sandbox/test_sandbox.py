@@ -49,7 +49,7 @@ def test_connections_are_what_the_provider_documents(sandbox: Sandbox) -> None:
             "conn_type": "popsell",
             "host": f"{sandbox.url}/popsell",
             "password": credentials.POPSELL_API_KEY,
-            "extra": {"auth": "api_key", "domain": credentials.POPSELL_DOMAIN, "assumed_timezone": "UTC"},
+            "extra": {"auth": "api_key", "domain": credentials.POPSELL_DOMAIN, "assumed_timezone": "Etc/UTC"},
         },
         "dipli_default": {
             "conn_type": "dipli",

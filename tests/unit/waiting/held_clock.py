@@ -7,9 +7,10 @@ import heapq
 from typing import TYPE_CHECKING
 
 from airflow_provider_orders.waiting.clock import CLOCK
+from airflow_provider_orders.waiting.waits import Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     import pytest
 
@@ -32,14 +33,31 @@ class HeldClock:
         monkeypatch.setattr(CLOCK, "now", lambda: self._start + self.passed_s)
         monkeypatch.setattr(CLOCK, "monotonic", lambda: self.passed_s)
         monkeypatch.setattr(CLOCK, "pass_until", self._pass_until)
+        self._flushing: list[asyncio.Event] = []
+        self._real_flush = Wait.flush
+        monkeypatch.setattr(Wait, "flush", self._flush_of())
 
     def at(self, seconds: float, happening: Callable[[], object]) -> None:
         """Let something happen at a time, counted from the beginning."""
         heapq.heappush(self._happenings, (seconds, len(self._happenings), happening))
 
+    def _flush_of(self) -> Callable[[Wait], Awaitable[None]]:
+        async def flush(wait: Wait) -> None:
+            flushed = asyncio.Event()
+            self._flushing.append(flushed)
+            try:
+                await self._real_flush(wait)
+            finally:
+                self._flushing.remove(flushed)
+                flushed.set()
+
+        return flush
+
     async def _pass_until(self, wake: asyncio.Event, seconds: float | None, *, idle: bool) -> None:
         for _ in range(5):  # whoever has something to do does it before time passes
             await asyncio.sleep(0)
+        for flushed in list(self._flushing):  # a thread does not go by this clock
+            await flushed.wait()
         if wake.is_set():
             return
         if not idle or (seconds is None and not self._happenings):
