@@ -226,7 +226,7 @@ class TestInADag:
     ) -> None:
         connect("dipli", console_url=PATTERN)
         ids = [an_order(orders_sandbox, "dipli", number)[0] for number in (1, 2)]
-        with DAG("get_mapped", schedule=None) as dag:
+        with DAG("link_mapped", schedule=None) as dag:
             GetOrderOperator.partial(task_id="get", orders_conn_id="changed").expand(order_id=ids)
 
         run = dag_runner(dag)
