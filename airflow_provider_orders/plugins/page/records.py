@@ -39,7 +39,6 @@ DAYS: Final = 30
 
 NEWEST_TASK_INSTANCES: Final = 100_000
 NEWEST_ASSET_EVENTS: Final = 20_000
-RUNS_OF_A_TASK: Final = 50
 MOST_EXPORTS: Final = 2_000
 MOST_WAITS: Final = 1_000
 
@@ -82,13 +81,14 @@ class Records:
     :param exports: the newest of each task, newest first.
     :param waits: the longest, longest first.
     :param more_waits: how many more there are.
-    :param searched_since: where the search ended early, as there are too many rows; None where it did not.
+    :param complete_since: from when on every export is there, as there are too many to read those before; None where
+        all are.
     """
 
     exports: Sequence[Export]
     waits: Sequence[Wait]
     more_waits: int
-    searched_since: datetime | None
+    complete_since: datetime | None
 
 
 def read_records(session: Session, access: Access, *, now: datetime) -> Records:
@@ -99,22 +99,17 @@ def read_records(session: Session, access: Access, *, now: datetime) -> Records:
     :param now: the present.
     """
     since = now - timedelta(days=DAYS)
-    last_searched = _last_searched(session, TaskInstance, NEWEST_TASK_INSTANCES)
+    in_events, events_since = _exports_in_asset_events(session, access, since)
+    of_tasks, tasks_since = _exports_of_task_instances(session, access, since)
     # A run that both sources tell of is taken once; its manifest says as much as the event.
-    exports = {
-        _identity(export): export
-        for export in [
-            *_exports_in_asset_events(session, access, since),
-            *_exports_of_task_instances(session, access, since, last_searched),
-        ]
-    }
+    exports = {_identity(export): export for export in [*in_events, *of_tasks]}
     deferred, more_waits = _deferred(session, access)
     waits = sorted([*deferred, *_poking(session, access)], key=lambda wait: wait.since or now)
     return Records(
         exports=sorted(join_parts(exports.values()), key=lambda export: export.finished_at, reverse=True),
         waits=waits,
         more_waits=more_waits,
-        searched_since=_searched_since(last_searched, since),
+        complete_since=max((limit for limit in (events_since, tasks_since) if limit > since), default=None),
     )
 
 
@@ -122,11 +117,14 @@ def _identity(export: Export) -> tuple[object, ...]:
     return (export.task or export.orders_conn_id, export.started_at)
 
 
-def _exports_in_asset_events(session: Session, access: Access, since: datetime) -> list[Export]:
-    """Read the summaries that transfers leave in the events of their outlets.
+def _exports_in_asset_events(
+    session: Session, access: Access, since: datetime
+) -> tuple[list[Export], datetime]:
+    """Read the summaries that transfers leave in the events of their outlets, and tell since when all are there.
 
     As in Airflow itself, an event needs the right to read its asset, and the DAG that produced it.
     """
+    last_searched = _last_searched(session, AssetEvent, NEWEST_ASSET_EVENTS)
     place = func.row_number().over(
         partition_by=(
             AssetEvent.asset_id,
@@ -145,10 +143,11 @@ def _exports_in_asset_events(session: Session, access: Access, since: datetime) 
             AssetEvent.source_run_id,
             AssetEvent.source_task_id,
             AssetEvent.source_map_index,
+            AssetEvent.timestamp.label("ended_at"),
             place.label("place"),
         )
         .where(
-            *_after(AssetEvent, _last_searched(session, AssetEvent, NEWEST_ASSET_EVENTS)),
+            *_after(AssetEvent, last_searched),
             AssetEvent.timestamp >= since,
             # Whether the key is there is asked in words that all databases have; what was found is parsed below.
             cast(AssetEvent.extra, Text).like(f'%"{EXPORT}"%'),
@@ -157,12 +156,7 @@ def _exports_in_asset_events(session: Session, access: Access, since: datetime) 
         .subquery()
         .c
     )
-    rows = session.execute(
-        select(*ranked)
-        .where(ranked.place <= RUNS_OF_A_TASK)
-        .order_by(ranked.place, ranked.id.desc())
-        .limit(MOST_EXPORTS)
-    )
+    rows = session.execute(select(*ranked).order_by(ranked.place, ranked.id.desc()).limit(MOST_EXPORTS)).all()
     found = []
     for row in rows:
         summary = row.extra.get(EXPORT) if isinstance(row.extra, Mapping) else None
@@ -172,13 +166,16 @@ def _exports_in_asset_events(session: Session, access: Access, since: datetime) 
             task = TaskKey(row.source_dag_id, row.source_run_id, row.source_task_id, index)
         if (export := read_export(summary, task)) and access.may_read_asset(row.asset_id):
             found.append(export)
-    return found
+    searched_since = session.scalar(select(AssetEvent.timestamp).where(AssetEvent.id == last_searched))
+    tasks = ("asset_id", "source_dag_id", "source_task_id", "source_map_index")
+    return found, max(searched_since or since, _complete_since(rows, tasks) or since)
 
 
 def _exports_of_task_instances(
-    session: Session, access: Access, since: datetime, last_searched: Any
-) -> list[Export]:
-    """Read the manifests that transfers return, and which transfers failed."""
+    session: Session, access: Access, since: datetime
+) -> tuple[list[Export], datetime]:
+    """Read the manifests that transfers return, and which transfers failed, and tell since when all are there."""
+    last_searched = _last_searched(session, TaskInstance, NEWEST_TASK_INSTANCES)
     place = func.row_number().over(
         partition_by=(TaskInstance.dag_id, TaskInstance.task_id, TaskInstance.map_index),
         order_by=TaskInstance.id.desc(),
@@ -193,7 +190,7 @@ def _exports_of_task_instances(
             TaskInstance.operator,
             TaskInstance.state,
             TaskInstance.start_date,
-            TaskInstance.end_date,
+            TaskInstance.end_date.label("ended_at"),
             place.label("place"),
         )
         .where(
@@ -220,10 +217,9 @@ def _exports_of_task_instances(
             RenderedTaskInstanceFields,
             and_(*_same_task_instance(RenderedTaskInstanceFields, ranked), ranked.state == "failed"),
         )
-        .where(ranked.place <= RUNS_OF_A_TASK)
         .order_by(ranked.place, ranked.id.desc())
         .limit(MOST_EXPORTS)
-    )
+    ).all()
     found = []
     for row in rows:
         task = TaskKey(row.dag_id, row.run_id, row.task_id, row.map_index)
@@ -234,7 +230,21 @@ def _exports_of_task_instances(
             export = read_export(row.value, task) if _may_read(access, task, DagAccessEntity.XCOM) else None
         if export is not None:
             found.append(replace(export, merges=row.operator == MERGE))
-    return found
+    searched_since = _made_at(last_searched) if last_searched else since
+    return found, max(searched_since, _complete_since(rows, ("dag_id", "task_id", "map_index")) or since)
+
+
+def _complete_since(rows: Sequence[Any], task: Sequence[str]) -> datetime | None:
+    """Tell from when on no export is missing, where there were too many to read; None where there were not.
+
+    :param rows: what was read: the newest of each task first, then the second of each, and so on.
+    :param task: columns that name the task.
+    """
+    if len(rows) < MOST_EXPORTS:
+        return None
+    oldest = {tuple(getattr(row, column) for column in task): row for row in rows}
+    # All tasks have been read to the place before the last one; those that ended before that are whole.
+    return max(row.ended_at for row in oldest.values() if row.place >= rows[-1].place - 1)
 
 
 def _failed(row: Any, task: TaskKey) -> Export | None:
@@ -247,8 +257,8 @@ def _failed(row: Any, task: TaskKey) -> Export | None:
         task=task,
         succeeded=False,
         started_at=row.start_date,
-        finished_at=row.end_date,
-        seconds=max((row.end_date - row.start_date).total_seconds(), 0.0),
+        finished_at=row.ended_at,
+        seconds=max((row.ended_at - row.start_date).total_seconds(), 0.0),
     )
 
 
@@ -360,13 +370,9 @@ def _after(table: Any, last_searched: Any) -> tuple[Any, ...]:
     return () if last_searched is None else (table.id > last_searched,)
 
 
-def _searched_since(last_searched: Any, since: datetime) -> datetime | None:
-    """Tell where the search of the task instances ended, if that was before the days were over."""
-    if last_searched is None:
-        return None
-    # The first 48 bits of the id are the milliseconds at which it was made.
-    made_at = datetime.fromtimestamp(int(str(last_searched).replace("-", "")[:12], 16) / 1000, tz=UTC)
-    return made_at if made_at > since else None
+def _made_at(task_instance_id: Any) -> datetime:
+    """Read the time in the id of a task instance: its first 48 bits are the milliseconds at which it was made."""
+    return datetime.fromtimestamp(int(str(task_instance_id).replace("-", "")[:12], 16) / 1000, tz=UTC)
 
 
 def _same_task_instance(table: Any, other: Any) -> tuple[Any, ...]:

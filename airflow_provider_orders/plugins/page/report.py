@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 LAST_EXPORTS: Final = 10
+CHARTED_EXPORTS: Final = 50
 _AXES: Final = {"order": OrderStatus, "payment": PaymentStatus, "fulfillment": FulfillmentStatus}
 _RECENT: Final = timedelta(hours=24)
 _CHANGES_OF: Final = timedelta(days=7)
@@ -90,7 +91,7 @@ class ConnectionReport:
     :param exports: the last, newest first, failed ones too.
     :param last: the last that succeeded, None where none did.
     :param data_until: up to when the target knows of changes, None where no export succeeded.
-    :param freshness: how that moved, oldest first.
+    :param freshness: how that moved with the last exports, oldest first.
     :param failures: when exports failed.
     :param statuses: what is in which status; see ``statuses_of_full``.
     :param statuses_of_full: whether that is what a full export found; else it is what changed in the last seven days.
@@ -123,7 +124,7 @@ class Report:
     :param recent_failures: exports that failed in the last 24 hours.
     :param recent_rows: orders that were written then.
     :param recent_rejected: rows that were rejected then.
-    :param searched_since: from when on exports were searched, where that is not as far back as the page looks.
+    :param complete_since: from when on every export is there, where that is not as far back as the page looks.
     """
 
     made_at: datetime
@@ -136,7 +137,7 @@ class Report:
     recent_failures: int
     recent_rows: int
     recent_rejected: int
-    searched_since: datetime | None
+    complete_since: datetime | None
 
 
 def make_report(records: Records, *, now: datetime) -> Report:
@@ -156,7 +157,7 @@ def make_report(records: Records, *, now: datetime) -> Report:
         recent_failures=sum(not export.succeeded for export in recent),
         recent_rows=sum(export.rows for export in recent),
         recent_rejected=sum(export.rejected for export in recent),
-        searched_since=records.searched_since,
+        complete_since=records.complete_since,
     )
 
 
@@ -172,7 +173,7 @@ def _connection(conn_id: str, exports: Sequence[Export], now: datetime) -> Conne
         exports=exports[:LAST_EXPORTS],
         last=done[0] if done else None,
         data_until=freshness[-1].data_until if freshness else None,
-        freshness=freshness,
+        freshness=freshness[-CHARTED_EXPORTS:],
         failures=[export.finished_at for export in reversed(exports) if not export.succeeded],
         statuses=statuses,
         statuses_of_full=of_full,

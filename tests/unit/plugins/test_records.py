@@ -55,7 +55,7 @@ def test_finds_exports_and_waits_in_each_kind_of_database(
     assert [(wait.task, wait.orders_conn_id, wait.orders) for wait in found.waits] == [(waiting, "shop", 2)]
     assert found.waits[0].since == NOW - timedelta(hours=5)
     assert found.more_waits == 0
-    assert found.searched_since is None
+    assert found.complete_since is None
 
 
 def test_an_export_that_left_an_event_and_a_manifest_is_there_once(
@@ -150,15 +150,37 @@ def test_exports_of_thirty_days_are_there(metadata: Metadata, keeper: Keeper) ->
 def test_a_busy_task_does_not_crowd_out_a_rare_one(
     metadata: Metadata, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "RUNS_OF_A_TASK", 2)
+    monkeypatch.setattr(records, "MOST_EXPORTS", 3)
     rare = metadata.export(TaskKey("waiting", "rare", "export"), ended=NOW - timedelta(days=20))
-    for hours in range(5):
+    for hours in range(5, 0, -1):
         metadata.export(ended=NOW - timedelta(hours=hours))
 
-    found = read(metadata, keeper).exports
+    found = read(metadata, keeper)
 
-    assert len(found) == 3
-    assert found[-1].task == rare
+    assert len(found.exports) == 3
+    assert found.exports[-1].task == rare
+    assert found.complete_since == NOW - timedelta(hours=2)
+
+
+def test_a_month_of_exports_every_half_hour_is_there(metadata: Metadata, keeper: Keeper) -> None:
+    for run in range(30 * 48):
+        metadata.event(manifest(ended=NOW - timedelta(minutes=30 * run)), task=metadata.task())
+
+    found = read(metadata, keeper)
+
+    assert len(found.exports) == 30 * 48
+    assert found.complete_since is None
+
+
+def test_says_from_when_on_the_summaries_in_events_are_complete(
+    metadata: Metadata, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "MOST_EXPORTS", 2)
+    for hours in (3, 2, 1):
+        ended = NOW - timedelta(hours=hours)
+        metadata.event(manifest(ended=ended), task=metadata.task(), at=ended)
+
+    assert read(metadata, keeper).complete_since == NOW - timedelta(hours=2)
 
 
 def test_parts_of_a_mapped_export_are_one(metadata: Metadata, keeper: Keeper) -> None:
@@ -216,19 +238,23 @@ def test_only_the_newest_task_instances_are_searched_and_that_is_told(
     found = read(metadata, keeper)
 
     assert len(found.exports) == 2
-    assert found.searched_since is not None
-    assert abs(found.searched_since - (NOW - timedelta(days=5, seconds=30))) < timedelta(seconds=1)
+    assert found.complete_since is not None
+    assert abs(found.complete_since - (NOW - timedelta(days=5, seconds=30))) < timedelta(seconds=1)
 
 
-def test_only_the_newest_asset_events_are_searched(
+def test_only_the_newest_asset_events_are_searched_and_that_is_told(
     metadata: Metadata, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(records, "NEWEST_ASSET_EVENTS", 2)
-    metadata.event(manifest(), task=metadata.task())
+    searched_since = NOW - timedelta(days=2)
+    metadata.event(manifest(), task=metadata.task(), at=searched_since)
     for _ in range(2):
         metadata.event({}, key="something_else")
 
-    assert read(metadata, keeper).exports == []
+    found = read(metadata, keeper)
+
+    assert found.exports == []
+    assert found.complete_since == searched_since
 
 
 def test_waits_of_all_kinds_are_there_the_longest_first(metadata: Metadata, keeper: Keeper) -> None:

@@ -9,7 +9,13 @@ import pytest
 
 from airflow_provider_orders.plugins.page.exports import Export, TaskKey
 from airflow_provider_orders.plugins.page.records import Records, Wait
-from airflow_provider_orders.plugins.page.report import LAST_EXPORTS, ConnectionReport, Report, make_report
+from airflow_provider_orders.plugins.page.report import (
+    CHARTED_EXPORTS,
+    LAST_EXPORTS,
+    ConnectionReport,
+    Report,
+    make_report,
+)
 from tests.unit.plugins.metadata import NOW
 
 TASK = TaskKey("nightly", "manual__1", "export")
@@ -34,7 +40,7 @@ def export(hours: float = 1, **fields: Any) -> Export:
 
 
 def report(*exports: Export, waits: tuple[Wait, ...] = (), more_waits: int = 0) -> Report:
-    found = Records(exports=exports, waits=waits, more_waits=more_waits, searched_since=None)
+    found = Records(exports=exports, waits=waits, more_waits=more_waits, complete_since=None)
     return make_report(found, now=NOW)
 
 
@@ -77,6 +83,13 @@ def test_the_last_exports_are_listed() -> None:
 
     assert len(connection.exports) == LAST_EXPORTS
     assert len(connection.freshness) == 19
+
+
+def test_the_chart_shows_the_last_exports() -> None:
+    connection = only(*(export(hours) for hours in range(1, 100)))
+
+    assert len(connection.freshness) == CHARTED_EXPORTS
+    assert hours_ago(connection.freshness[-1].at) == 1
 
 
 @pytest.mark.parametrize(
