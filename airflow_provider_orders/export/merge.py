@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_orders.apis.query import OrderQuery
     from airflow_provider_orders.export.record import Record
     from airflow_provider_orders.export.sinks.base import Sink, Written
-    from airflow_provider_orders.export.sinks.files import Folder, PartFile
+    from airflow_provider_orders.export.sinks.folder import Folder, PartFile
     from airflow_provider_orders.export.written import WrittenOrder
 
 __all__ = [

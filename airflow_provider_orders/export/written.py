@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_orders.export.manifest import WrittenFile
     from airflow_provider_orders.export.record import RecordReader
-    from airflow_provider_orders.export.sinks.files import Folder
+    from airflow_provider_orders.export.sinks.folder import Folder
 
 __all__ = ["Coverage", "Export", "FolderTarget", "Target", "WrittenOrder", "read_files", "read_moment"]
 

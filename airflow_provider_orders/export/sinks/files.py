@@ -13,16 +13,14 @@ import gzip
 import hashlib
 import json
 import logging
-import os
-import uuid
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from airflow_provider_orders.errors import ConfigurationError, OrdersError
-from airflow_provider_orders.export.manifest import WrittenFile
 from airflow_provider_orders.export.record import one_line
 from airflow_provider_orders.export.sinks.base import Sink, Written
+from airflow_provider_orders.export.sinks.folder import Listing, PartFile
 from airflow_provider_orders.export.state import KeptShape, SyncState
 from airflow_provider_orders.export.versions import Versions
 
@@ -32,10 +30,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_orders.export.manifest import Manifest
     from airflow_provider_orders.export.record import Record
+    from airflow_provider_orders.export.sinks.folder import Folder
     from airflow_provider_orders.export.state import Scope
     from airflow_provider_orders.export.versions import Recurring
 
-__all__ = ["FileSink", "Folder", "PartFile"]
+__all__ = ["FileSink"]
 
 log = logging.getLogger(__name__)
 
@@ -43,108 +42,6 @@ _Item = TypeVar("_Item")
 
 _MANIFEST: Final = ".manifest.json"
 _VERSIONS: Final = ".versions.jsonl.gz"
-
-
-class Folder(Protocol):
-    """What is used of a path: ``pathlib.Path`` and Airflow's ``ObjectStoragePath`` both have it."""
-
-    @property
-    def name(self) -> str:
-        """Give the last part of the path."""
-
-    @property
-    def parent(self) -> Self:
-        """Give the folder it lies in."""
-
-    def __truediv__(self, name: str, /) -> Self:
-        """Give a path below it."""
-
-    def mkdir(self, *, parents: bool, exist_ok: bool) -> None:
-        """Make the folder."""
-
-    def iterdir(self) -> Iterable[Self]:
-        """Give what lies in it."""
-
-    def open(self, mode: str, /) -> IO[bytes]:
-        """Open the file."""
-
-    def exists(self) -> bool:
-        """Tell whether it exists."""
-
-    def replace(self, target: Self, /) -> object:
-        """Move the file, over an older one."""
-
-    def unlink(self, *, missing_ok: bool) -> None:
-        """Delete the file."""
-
-
-class PartFile:
-    """A binary file on its way: written under a hidden temporary name, then moved to its final one.
-
-    It counts and hashes the bytes that pass.
-
-    :param folder: where it will be; made if it is not there.
-    :param name: what it will be called.
-    :param tag: whose temporary file it is, part of its temporary name.
-    """
-
-    def __init__(self, folder: Folder, name: str, *, tag: str = "") -> None:
-        self.final = folder / name
-        self.rows = 0
-        """Orders in it, as the writer counts them."""
-        self._part = folder / f".{name}.{tag}{uuid.uuid4().hex[:8]}.part"
-        self._file = self._part.open("wb")
-        self._hash = hashlib.sha256()
-        self._size = 0
-        self._closed = False
-
-    def write(self, data: bytes) -> int:
-        """Write bytes."""
-        self._hash.update(data)
-        self._size += len(data)
-        self._file.write(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Hand on what is buffered."""
-        self._file.flush()
-
-    def finish(self) -> WrittenFile:
-        """Complete the temporary file, so that it outlives a power cut where the storage can promise it."""
-        self._file.flush()
-        with contextlib.suppress(AttributeError, OSError):  # a remote file has no number
-            os.fsync(self._file.fileno())
-        self._file.close()
-        self._closed = True
-        return WrittenFile(
-            path=str(self.final), rows=self.rows, bytes=self._size, sha256=self._hash.hexdigest()
-        )
-
-    def publish(self) -> None:
-        """Move it to its final name, over an older file."""
-        self._part.replace(self.final)
-
-    def publish_new(self) -> None:
-        """Move it to its final name.
-
-        :raises FileExistsError: there is such a file already. On a local disk one of two processes that try at the
-            same time gets this error; another storage is asked first.
-        """
-        if _is_local(self._part):
-            os.link(_local_path(self._part), _local_path(self.final))
-            self._part.unlink(missing_ok=True)
-        elif self.final.exists():
-            raise FileExistsError(str(self.final))
-        else:
-            self._part.replace(self.final)
-
-    def discard(self) -> None:
-        """Remove the temporary file."""
-        if not self._closed:
-            with contextlib.suppress(OSError, ValueError):
-                self._file.close()
-        with contextlib.suppress(OSError):
-            self._part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,14 +134,15 @@ class FileSink(Sink[_Item]):
         del complete  # what a full export does not bring is not in its files
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            listing = Listing(self._folder)
             series = f"{scope.source}-{scope.key}"
             self._shape_name = f".{series}.shape.json"
-            state = self._open_series(series, overlap) if incremental else None
+            state = self._open_series(series, overlap, listing) if incremental else None
             self.known_shape = state.shape if state is not None else None
             if not incremental:
-                self.known_shape = self._kept_shape(series)
-            self._remove_leftovers()
-            self.journal = _JournalFiles(self._folder, self._name)
+                self.known_shape = self._kept_shape(series, listing)
+            self._remove_leftovers(listing)
+            self.journal = _JournalFiles(self._folder, self._name, listing)
             self._start()
         except (OSError, ValueError, ImportError, NotImplementedError) as error:
             raise ConfigurationError(
@@ -252,12 +150,12 @@ class FileSink(Sink[_Item]):
             ) from error
         return state
 
-    def _open_series(self, name: str, overlap: timedelta | None) -> SyncState | None:
-        manifests = self._manifests(name)
+    def _open_series(self, name: str, overlap: timedelta | None, listing: Listing) -> SyncState | None:
+        manifests = _manifests(name, listing)
         notes = (json.loads(_read(path)) for path in manifests)
         newest = next(notes, None)
         if newest is not None:
-            self._remove_dead(name, newest)
+            self._remove_dead(name, newest, listing)
         replaces = None
         number = newest["state"]["sequence"] + 1 if newest else 1
         if newest is not None and newest["state"]["run_key"] == self._run_key:
@@ -268,34 +166,26 @@ class FileSink(Sink[_Item]):
         self._versions = Versions(known, overlap=overlap)
         return SyncState.from_dict(newest["state"]) if newest else None
 
-    def _kept_shape(self, series: str) -> Mapping[str, Any] | None:
+    def _kept_shape(self, series: str, listing: Listing) -> Mapping[str, Any] | None:
         """Give the shape of the payloads that an export outside of the series starts from."""
         kept = self._folder / self._shape_name
         if kept.exists():
             return KeptShape.from_dict(json.loads(_read(kept))).before(self._run_key)
-        manifests = self._manifests(series)
+        manifests = _manifests(series, listing)
         return SyncState.from_dict(json.loads(_read(manifests[0]))["state"]).shape if manifests else None
 
-    def _remove_dead(self, series: str, newest: dict[str, Any]) -> None:
+    def _remove_dead(self, series: str, newest: dict[str, Any], listing: Listing) -> None:
         """Remove what runs left that were killed after another one had committed, or while they removed it themselves."""
         number = newest["state"]["sequence"]
         named = {file["path"] for file in newest["files"]} | {newest["rejects_file"]}
         names = {path.rpartition("/")[2] for path in named if path} | {newest["versions_file"]}
-        for path in list(self._folder.iterdir()):
-            is_hidden = path.name.startswith(".")
+        for path in listing.having(f".{series}-"):
             of = _number(path.name.removeprefix("."), series)
-            is_orphan = of == number and path.name not in names and not path.name.endswith(_MANIFEST)
-            if of is not None and ((is_hidden and of <= number) or is_orphan):
-                path.unlink(missing_ok=True)
-
-    def _manifests(self, series: str) -> list[Folder]:
-        """Give the manifests of a series, the newest first."""
-        found = [
-            path
-            for path in self._folder.iterdir()
-            if path.name.startswith(f"{series}-") and path.name.endswith(_MANIFEST)
-        ]
-        return sorted(found, key=lambda path: path.name, reverse=True)
+            if of is not None and of <= number:
+                listing.remove(path)
+        for path in listing.having(f"{series}-{number:08d}"):
+            if path.name not in names and not path.name.endswith(_MANIFEST):
+                listing.remove(path)
 
     def render(self, record: Record) -> _Item | None:
         """Give what will be written, None for a version that an earlier file of the series has."""
@@ -402,13 +292,12 @@ class FileSink(Sink[_Item]):
         number = _number(name, self._series.name) if self._series and name.endswith(_VERSIONS) else None
         return number is not None and self._series is not None and number < self._series.number - 1
 
-    def _remove_leftovers(self) -> None:
+    def _remove_leftovers(self, listing: Listing) -> None:
         """Remove what an interrupted run of the same task left; one that still runs fails instead of publishing."""
-        starts = (f".{self._name}.", f".{self._shape_name}.{self._tag}.")
-        for path in list(self._folder.iterdir()):
-            if path.name.startswith(starts) and path.name.endswith(".part"):
+        for start in (f".{self._name}.", f".{self._shape_name}.{self._tag}."):
+            for path in listing.having(start, ".part"):
                 log.info("Removing %s, left by an interrupted run of this task", path.name)
-                path.unlink(missing_ok=True)
+                listing.remove(path)
 
     @contextlib.contextmanager
     def _writing(self, *, begun: bool = False) -> Iterator[None]:
@@ -435,28 +324,30 @@ class FileSink(Sink[_Item]):
 class _JournalFiles:
     """The journal of one task instance, in hidden files beside the data."""
 
-    def __init__(self, folder: Folder, name: str) -> None:
+    def __init__(self, folder: Folder, name: str, listing: Listing) -> None:
         self._folder = folder
         self._start = f".{name}.journal-"
-        self._count = len(self._segments())
-
-    def _segments(self) -> list[Folder]:
-        found = [path for path in self._folder.iterdir() if path.name.startswith(self._start)]
-        return sorted(found, key=lambda path: path.name)
+        self._segments = listing.having(self._start)
 
     def load(self) -> Iterator[bytes]:
-        for path in self._segments():
+        for path in self._segments:
             yield _read(path)
 
     def append(self, segment: bytes) -> None:
-        self._count += 1
-        with (self._folder / f"{self._start}{self._count:06d}").open("wb") as file:
+        path = self._folder / f"{self._start}{len(self._segments) + 1:06d}"
+        self._segments.append(path)  # first: of one that is not written to its end there may be a file, too
+        with path.open("wb") as file:
             file.write(segment)
 
     def clear(self) -> None:
-        for path in self._segments():
+        for path in self._segments:
             path.unlink(missing_ok=True)
-        self._count = 0
+        self._segments.clear()
+
+
+def _manifests(series: str, listing: Listing) -> list[Folder]:
+    """Give the manifests of a series, the newest first."""
+    return listing.having(f"{series}-", _MANIFEST)[::-1]
 
 
 def _number(name: str, series: str) -> int | None:
@@ -484,14 +375,6 @@ def _write_versions(part: PartFile, versions: Versions) -> None:
         for known in versions.recurring():
             file.write(json.dumps(known).encode() + b"\n")
     part.finish()
-
-
-def _is_local(path: Folder) -> bool:
-    return getattr(path, "protocol", "") in {"", "file", "local"}
-
-
-def _local_path(path: Folder) -> str:
-    return str(getattr(path, "path", path))
 
 
 def _reason(error: Exception) -> str:

@@ -8,12 +8,13 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from airflow_provider_orders.errors import ConfigurationError
 from airflow_provider_orders.export.record import one_line
-from airflow_provider_orders.export.sinks.files import FileSink, Folder, PartFile
+from airflow_provider_orders.export.sinks.files import FileSink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_orders.export.record import Record
+    from airflow_provider_orders.export.sinks.folder import Folder, PartFile
 
 __all__ = ["OUTPUTS", "JsonLinesSink"]
 

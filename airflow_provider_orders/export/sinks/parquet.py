@@ -8,7 +8,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from airflow_provider_orders.errors import ConfigurationError
-from airflow_provider_orders.export.sinks.files import FileSink, Folder, PartFile
+from airflow_provider_orders.export.sinks.files import FileSink
+from airflow_provider_orders.export.sinks.folder import PartFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_orders.export.manifest import WrittenFile
     from airflow_provider_orders.export.record import Record
+    from airflow_provider_orders.export.sinks.folder import Folder, Listing
     from airflow_provider_orders.export.sinks.row_groups import DailyFiles, OneFile
     from airflow_provider_orders.models.order import Order
 
@@ -140,15 +142,15 @@ class ParquetSink(FileSink["tuple[Order, int]"]):
     def _partitions(self) -> Iterable[_PartitionFile]:
         return (part for part in self._files_written if isinstance(part, _PartitionFile))
 
-    def _remove_leftovers(self) -> None:
-        committed, begun = self._manifests_of_this_run()
+    def _remove_leftovers(self, listing: Listing) -> None:
+        committed, begun = self._manifests_of_this_run(listing)
         self._earlier = {key for note in committed for key in _partition_files(note)}
         for note in begun:
             self._remove_partitions(set(_partition_files(note)) - self._earlier)
-            note.unlink(missing_ok=True)
-        super()._remove_leftovers()
+            listing.remove(note)
+        super()._remove_leftovers(listing)
 
-    def _manifests_of_this_run(self) -> tuple[list[Folder], list[Folder]]:
+    def _manifests_of_this_run(self, listing: Listing) -> tuple[list[Folder], list[Folder]]:
         """Give those of this task instance's earlier tries: committed, and left by a try that died on the way."""
         if self._series is None:
             path = self._folder / f"{self._stem}.manifest.json"
@@ -157,11 +159,7 @@ class ParquetSink(FileSink["tuple[Order, int]"]):
         else:
             committed = [self._series.replaces] if self._series.replaces is not None else []
             stem = f"{self._series.name}-"
-        begun = [
-            path
-            for path in self._folder.iterdir()
-            if path.name.startswith(f".{stem}") and f".manifest.json.{self._tag}." in path.name
-        ]
+        begun = [path for path in listing.having(f".{stem}") if f".manifest.json.{self._tag}." in path.name]
         return committed, begun
 
     def _remove_replaced(self, kept: set[str]) -> None:

@@ -243,7 +243,7 @@ def test_a_full_disk_keeps_the_pages(tries: Tries, monkeypatch: pytest.MonkeyPat
         def refuse(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        patch.setattr("airflow_provider_orders.export.sinks.files.PartFile.finish", refuse)
+        patch.setattr("airflow_provider_orders.export.sinks.folder.PartFile.finish", refuse)
         with pytest.raises(OrdersError, match="No space left on device"):
             tries.run()
     manifest = tries.run()

@@ -31,7 +31,7 @@ from airflow_provider_orders.errors import ConfigurationError, OrdersError, Unex
 from airflow_provider_orders.export.record import RecordReader
 from airflow_provider_orders.export.run import export_orders
 from airflow_provider_orders.export.sinks import arrow, parquet, row_groups
-from airflow_provider_orders.export.sinks.files import PartFile
+from airflow_provider_orders.export.sinks.folder import PartFile
 from airflow_provider_orders.export.sinks.parquet import ParquetSink
 from airflow_provider_orders.export.state import Scope
 from airflow_provider_orders.http.sync import SyncClient

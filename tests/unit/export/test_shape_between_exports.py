@@ -202,8 +202,8 @@ def test_no_shape_is_in_the_manifest_that_xcom_carries(tmp_path: Path, target: s
 def test_what_a_killed_task_left_of_the_file_goes_with_its_next_try(tmp_path: Path) -> None:
     exports = Exports(tmp_path, "jsonl")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("airflow_provider_orders.export.sinks.files.PartFile.publish", lambda _: None)
-        patch.setattr("airflow_provider_orders.export.sinks.files.PartFile.discard", lambda _: None)
+        patch.setattr("airflow_provider_orders.export.sinks.folder.PartFile.publish", lambda _: None)
+        patch.setattr("airflow_provider_orders.export.sinks.folder.PartFile.discard", lambda _: None)
         exports.export("window", key="killed")
     assert [path.name for path in tmp_path.iterdir() if ".shape.json." in path.name]
     exports.export("window", key="killed")

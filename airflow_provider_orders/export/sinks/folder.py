@@ -1,0 +1,146 @@
+"""A folder, local or remote, and the files that appear in it when they are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import uuid
+from typing import IO, TYPE_CHECKING, Protocol, Self
+
+from airflow_provider_orders.export.manifest import WrittenFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Folder", "Listing", "PartFile"]
+
+
+class Folder(Protocol):
+    """What is used of a path: ``pathlib.Path`` and Airflow's ``ObjectStoragePath`` both have it."""
+
+    @property
+    def name(self) -> str:
+        """Give the last part of the path."""
+
+    @property
+    def parent(self) -> Self:
+        """Give the folder it lies in."""
+
+    def __truediv__(self, name: str, /) -> Self:
+        """Give a path below it."""
+
+    def mkdir(self, *, parents: bool, exist_ok: bool) -> None:
+        """Make the folder."""
+
+    def iterdir(self) -> Iterable[Self]:
+        """Give what lies in it."""
+
+    def open(self, mode: str, /) -> IO[bytes]:
+        """Open the file."""
+
+    def exists(self) -> bool:
+        """Tell whether it exists."""
+
+    def replace(self, target: Self, /) -> object:
+        """Move the file, over an older one."""
+
+    def unlink(self, *, missing_ok: bool) -> None:
+        """Delete the file."""
+
+
+class PartFile:
+    """A binary file on its way: written under a hidden temporary name, then moved to its final one.
+
+    It counts and hashes the bytes that pass.
+
+    :param folder: where it will be; made if it is not there.
+    :param name: what it will be called.
+    :param tag: whose temporary file it is, part of its temporary name.
+    """
+
+    def __init__(self, folder: Folder, name: str, *, tag: str = "") -> None:
+        self.final = folder / name
+        self.rows = 0
+        """Orders in it, as the writer counts them."""
+        self._part = folder / f".{name}.{tag}{uuid.uuid4().hex[:8]}.part"
+        self._file = self._part.open("wb")
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._closed = False
+
+    def write(self, data: bytes) -> int:
+        """Write bytes."""
+        self._hash.update(data)
+        self._size += len(data)
+        self._file.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Hand on what is buffered."""
+        self._file.flush()
+
+    def finish(self) -> WrittenFile:
+        """Complete the temporary file, so that it outlives a power cut where the storage can promise it."""
+        self._file.flush()
+        with contextlib.suppress(AttributeError, OSError):  # a remote file has no number
+            os.fsync(self._file.fileno())
+        self._file.close()
+        self._closed = True
+        return WrittenFile(
+            path=str(self.final), rows=self.rows, bytes=self._size, sha256=self._hash.hexdigest()
+        )
+
+    def publish(self) -> None:
+        """Move it to its final name, over an older file."""
+        self._part.replace(self.final)
+
+    def publish_new(self) -> None:
+        """Move it to its final name.
+
+        :raises FileExistsError: there is such a file already. On a local disk one of two processes that try at the
+            same time gets this error; another storage is asked first.
+        """
+        if _is_local(self._part):
+            os.link(_local_path(self._part), _local_path(self.final))
+            self._part.unlink(missing_ok=True)
+        elif self.final.exists():
+            raise FileExistsError(str(self.final))
+        else:
+            self._part.replace(self.final)
+
+    def discard(self) -> None:
+        """Remove the temporary file."""
+        if not self._closed:
+            with contextlib.suppress(OSError, ValueError):
+                self._file.close()
+        with contextlib.suppress(OSError):
+            self._part.unlink(missing_ok=True)
+
+
+class Listing:
+    """What lies in a folder, listed once: after years there are many files in it.
+
+    :param folder: the folder.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._paths = {path.name: path for path in folder.iterdir()}
+
+    def having(self, start: str, end: str = "") -> list[Folder]:
+        """Give the paths whose names begin and end so, by name."""
+        names = sorted(name for name in self._paths if name.startswith(start) and name.endswith(end))
+        return [self._paths[name] for name in names]
+
+    def remove(self, path: Folder) -> None:
+        """Delete a file."""
+        path.unlink(missing_ok=True)
+        del self._paths[path.name]
+
+
+def _is_local(path: Folder) -> bool:
+    return getattr(path, "protocol", "") in {"", "file", "local"}
+
+
+def _local_path(path: Folder) -> str:
+    return str(getattr(path, "path", path))
