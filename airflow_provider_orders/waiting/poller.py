@@ -15,6 +15,7 @@ import asyncio
 import logging
 import weakref
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -117,6 +118,7 @@ class Poller:
         self._answered_at: float | None = None
         self._answers = 0
         self._last_looks: list[WatchedOrder] = []
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="orders-log")
         self._client: AsyncClient
         self._list: Watchlist
         self._choice: Choice
@@ -128,7 +130,7 @@ class Poller:
 
     def join(self, request: WaitRequest) -> Wait:
         """Begin a wait."""
-        wait = Wait(request, joined_at=CLOCK.now())
+        wait = Wait(request, joined_at=CLOCK.now(), writer=self._writer)
         self._waits.add(wait)
         self._newcomers.append(wait)
         self._wake.set()
@@ -147,6 +149,7 @@ class Poller:
             await asyncio.wait([self._task])
             with suppress(asyncio.CancelledError):
                 self._task.exception()  # its waits have got it
+            self._writer.shutdown(wait=False)
 
     async def _run(self) -> None:
         try:

@@ -15,6 +15,7 @@ from airflow_provider_orders.waiting.deadlines import MAX_UNAVAILABLE_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Executor
 
     from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.waiting.conditions import OrderReport, StatusWords, Words
@@ -140,11 +141,14 @@ class Wait:
     """One wait, for one order or several.
 
     :param request: what it is for; None once it has been admitted.
+    :param joined_at: when it began, in seconds since the epoch.
+    :param writer: writes the lines of its log, one after the other.
     """
 
     __slots__ = (
         "_context",
         "_logging",
+        "_writer",
         "account",
         "condition",
         "deadline",
@@ -164,7 +168,7 @@ class Wait:
         "unseen",
     )
 
-    def __init__(self, request: WaitRequest, *, joined_at: float) -> None:
+    def __init__(self, request: WaitRequest, *, joined_at: float, writer: Executor) -> None:
         self.request: WaitRequest | None = request
         self.joined_at = joined_at
         self.interval_s = max(_SHORTEST_S, request.interval_s)
@@ -181,18 +185,20 @@ class Wait:
         self.has_had_last_look = False
         self.due: float | None = None
         self._context = contextvars.copy_context()
+        self._writer = writer
         self._logging: asyncio.Future[None] | None = None
 
     def log(self, message: str, *arguments: object) -> None:
         """Log to this wait's own log, which Airflow tells from others by the context.
 
         A triggerer's log goes through a socket that its busy parent may not empty for seconds: a thread waits for that.
+        One alone, as each more would take its turn before the event loop gets the interpreter back.
         """
         write = functools.partial(self._context.copy().run, log.info, message, *arguments)
-        self._logging = asyncio.get_running_loop().run_in_executor(None, write)
+        self._logging = asyncio.get_running_loop().run_in_executor(self._writer, write)
 
     async def flush(self) -> None:
-        """Wait until the last line has been written."""
+        """Wait until the last line has been written, and so all of them."""
         if self._logging is not None:
             await self._logging
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -68,7 +69,9 @@ async def test_the_words_are_those_of_the_axis_that_the_listing_can_be_filtered_
     api = make_api(many_orders, "popsell")
     monkeypatch.setattr(type(api), "status_axis", axis)
     watchlist = Watchlist(api)
-    await watchlist.admit(Wait(WaitRequest(order_id="7", wanted="OK", axis="order"), joined_at=0.0))
+    request = WaitRequest(order_id="7", wanted="OK", axis="order")
+    with ThreadPoolExecutor() as writer:
+        await watchlist.admit(Wait(request, joined_at=0.0, writer=writer))
     found = watchlist.ending_words()
     assert found == words
 

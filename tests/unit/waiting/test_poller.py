@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import logging
@@ -673,6 +674,36 @@ class TestSharing:
             await waits.wait(order_id)
         waits_log.removeHandler(handler)
         assert in_time == [True]
+
+    async def test_one_line_of_the_log_is_written_after_the_other(
+        self, many_orders: Sandbox, clock: HeldClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Threads that write at the same time keep the event loop from the interpreter, each for its turn."""
+        waits = Waits(many_orders)
+        ids = waits.pending(40)
+        two_at_once = threading.Barrier(2)
+        have_met: list[bool] = []
+
+        def meet(record: logging.LogRecord) -> bool:
+            del record
+            with contextlib.suppress(threading.BrokenBarrierError):
+                two_at_once.wait(0.2)
+                have_met.append(True)
+            return True
+
+        def move() -> None:
+            many_orders.clock.advance(1)
+            for order_id in ids:
+                many_orders.set_status("genuka", order_id, "taken_in_charge", axis="fulfillment")
+
+        clock.at(1.5 * INTERVAL_S, move)
+        clock.at(2.5 * INTERVAL_S, lambda: waits.deliver(*ids))
+        waits_log.addFilter(meet)
+        with caplog.at_level(logging.INFO):
+            await waits.wait_for_all(ids)
+        waits_log.removeFilter(meet)
+        assert have_met == []
+        assert len([record for record in caplog.records if record.name == waits_log.name]) == len(ids)
 
 
 def login_waits(sandbox: Sandbox, vendor: str, auth: str | None) -> Waits:
