@@ -78,7 +78,7 @@ class OrdersError(AirflowException):
 
 
 class ConfigurationError(OrdersError):
-    """A field of the connection or an argument is wrong; nothing was sent.
+    """A field of the connection or an argument is wrong: found before anything was sent, or refused by the vendor.
 
     :param field: the field or argument to correct.
     """

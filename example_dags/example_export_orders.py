@@ -4,9 +4,8 @@ One task per connection, by dynamic task mapping. Each writes a JSON Lines file,
 manifest: how many orders, their statuses and totals, and where the file is. The file appears when it is whole; clearing
 the task and running it again replaces it. DAGs that are scheduled on the asset `orders://<connection>/orders` then start.
 
-**For your own nightly export**, give the DAG a schedule, and the operator a window: for Valomnia and Genuka
-`updated_from="{{ dag_run.run_after - macros.timedelta(days=1) }}"` and `updated_to="{{ dag_run.run_after }}"`. Dipli knows
-`updated_from` only, by the day, and Popsell neither.
+**For your own nightly export**, give the DAG a schedule and `max_active_runs=1`, and the operator `mode="incremental"`: the
+first run brings every order, each later one what is new or has changed.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ Exit codes:
 code
 ==== ==================================================================================================
 0    done
-1    something unexpected; ``--debug`` shows where
+1    something unexpected, or the file could not be written; ``--debug`` shows where
 2    usage or configuration: an unknown connection, a wrong field or argument
 3    the vendor cannot be reached, fails, or asks to slow down
 4    the credentials were rejected
@@ -29,5 +29,6 @@ code
 ==== ==================================================================================================
 
 What a command gives goes to standard output, as a table on a terminal, as plain text otherwise, as JSON with ``--json``;
-everything else goes to standard error. Personal data is masked unless ``--personal`` asks for it.
+everything else goes to standard error. Personal data is masked unless ``--personal`` asks for it; a file of ``fetch`` holds
+the orders as they are.
 """

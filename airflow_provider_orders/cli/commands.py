@@ -56,7 +56,7 @@ def _option(*flags: str, **settings: Any) -> Option:
 
 
 _CONNECTION = _option("orders_conn_id", metavar="connection", help="id of the Airflow connection")
-_ORDER_ID = _option("order_id", metavar="order", help="the order's id")
+_ORDER_ID = _option("order_id", metavar="order", help="the order's id, or its reference with --by reference")
 _BY = _option("--by", default="id", help="id or reference, where the vendor has it (default: %(default)s)")
 _JSON = _option("--json", action="store_true", help="print JSON")
 _DEBUG = _option("--debug", action="store_true", help="show log lines, and where an error comes from")
@@ -94,7 +94,7 @@ _SELECTION = (
     _option(
         "--with-lines",
         action="store_true",
-        help="also fetch the order lines where the listing leaves them out: one more request an order",
+        help="also fetch the order lines where the listing leaves them out; of Valomnia with one more request an order",
     ),
 )
 

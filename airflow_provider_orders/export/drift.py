@@ -2,8 +2,8 @@
 
 It looks at names and JSON types only, and is made to be silent in normal life:
 
-* null and an empty list (PHP writes an empty object so) say nothing about a type; whole and broken
-  numbers are one type.
+* null and an empty list (PHP writes an empty object so) say nothing about a type; whole numbers
+  and fractions are one type.
 * A documented field may come at any time, with any of its documented types. Where the vendor documents no
   shape (``Json``, ``dict``) every type is right, and nothing is opened.
 * Nothing is said about the fields of an object of which fewer than 20 orders were known: too few

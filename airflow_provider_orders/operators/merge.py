@@ -51,6 +51,8 @@ class MergeExportsOperator(BaseRetryingOperator):
     :param ambassador_id: the same. (templated)
     :param vendor_params: the same. (templated)
     :param lookback: seconds, or a timedelta: that of the incremental exports; five minutes by default.
+    :param retry_policy: Airflow 3.3: decides about retries in place of
+        :class:`~airflow_provider_orders.operators.retries.OrdersRetryPolicy`.
     :return: the merged manifest, see :class:`airflow_provider_orders.export.merge.MergedManifest`.
     :raises ConfigurationError: the manifests are not of one export, one is missing, or windows overlap.
     """

@@ -37,6 +37,8 @@ class GetOrderOperator(BaseRetryingOperator):
     :param output: ``canonical``: one shape for all vendors; ``vendor``: the vendor's payload, validated,
         money as text; ``raw``: the payload with the vendor's own numbers.
     :param with_lines: also fetch the order lines where the vendor's answer leaves them out (Valomnia).
+    :param retry_policy: Airflow 3.3: decides about retries in place of
+        :class:`~airflow_provider_orders.operators.retries.OrdersRetryPolicy`.
     :param orders_conn_id: id of the connection; its type chooses the API. (templated)
     :return: the order as a dict; canonical and vendor money is text in major units, times are ISO in UTC.
     :raises ConfigurationError: the connection or an argument is wrong; nothing was sent.
@@ -92,7 +94,7 @@ class GetOrderOperator(BaseRetryingOperator):
 class ListOrdersOperator(BaseOrdersOperator):
     """Lists a bounded number of orders of any of the order APIs.
 
-    For small results that the next task needs at once, such as ids to wait for; everything else belongs into
+    For small results that the next task needs at once, such as ids to wait for; everything else belongs in
     files. Personal data is replaced by ``***``, as with :class:`GetOrderOperator`.
 
     :param updated_from: earliest update wanted, an aware datetime or ISO text. (templated)
@@ -104,8 +106,10 @@ class ListOrdersOperator(BaseOrdersOperator):
     :param vendor_params: the vendor's own filters by their documented names; the hook calls it ``params``, which on
         an operator are Airflow's own. (templated)
     :param with_lines: also fetch the order lines where the vendor's listing leaves them out (Valomnia, Genuka).
-    :param limit: orders to return at the most, up to 1000; a warning tells when there are more. (templated)
+    :param limit: orders to return at the most: 100 by default, up to 1000; a warning tells when there are more. (templated)
     :param output: ``canonical`` or ``vendor``.
+    :param retry_policy: Airflow 3.3: decides about retries in place of
+        :class:`~airflow_provider_orders.operators.retries.OrdersRetryPolicy`.
     :param orders_conn_id: id of the connection; its type chooses the API. (templated)
     :return: the orders as a list of dicts; money is text in major units, times are ISO in UTC.
     :raises ConfigurationError: the vendor lacks a filter, or an argument is wrong; nothing was sent.

@@ -76,6 +76,8 @@ class ReconcileOrdersOperator(BaseOrdersOperator):
     :param ambassador_id: the same. (templated)
     :param vendor_params: the same. (templated)
     :param with_lines: whether they were exported with their lines; lines are part of what is compared.
+    :param retry_policy: Airflow 3.3: decides about retries in place of
+        :class:`~airflow_provider_orders.operators.retries.OrdersRetryPolicy`.
     :param orders_conn_id: id of the connection; its type chooses the API. (templated)
     :return: the report, see :class:`airflow_provider_orders.export.reconcile.Reconciliation`.
     :raises ConfigurationError: arguments contradict each other, or there is nothing to compare with; nothing was sent.

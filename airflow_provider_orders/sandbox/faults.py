@@ -66,7 +66,7 @@ class FaultOptions(TypedDict, total=False):
     """How a fault is played; each kind takes its own.
 
     ``retry_after`` (rate_limit): the header's text, seconds or HTTP date, or ``None`` to leave it out. ``status``
-    (server_error): 500 to 504. ``delay_s`` (slow). ``location`` (redirect, next_link): a path or an absolute URL.
+    (server_error): 500 to 599. ``delay_s`` (slow). ``location`` (redirect, next_link): a path or an absolute URL.
     ``count`` (insert: orders added; wrong_total: rows claimed that are not there). ``variant``: for cut ``length`` or
     ``chunked``; for expire on Valomnia ``redirect``, ``unauthorized`` or ``no_credentials``; for bad_row
     ``missing_id`` or ``text_amount``.

@@ -39,8 +39,9 @@ class BaseOrdersSensor(NotesLinksMixin, ReportsLineageMixin, BaseSensorOperator)
     :param orders_conn_id: id of the connection; its type chooses the API. (templated)
     :param deadline: when the wait fails, beside ``timeout``; the earlier one counts. An aware datetime or its ISO 8601
         text. (templated)
-    :param max_unavailable: seconds, or a timedelta, for which the API may be out of reach without a break; then the wait
-        fails with the last cause. In the mode reschedule the count outlasts a poke on Airflow 3.3 and later only.
+    :param max_unavailable: seconds, or a timedelta, for which the API may be out of reach without a break, an hour by
+        default; then the wait fails with the last cause. In the mode reschedule the count outlasts a poke on Airflow 3.3 and
+        later only.
     :param deferrable: wait in the triggerer; Airflow's ``[operators] default_deferrable`` where not given.
     :param retry_policy: Airflow 3.3: decides about retries in place of
         :class:`~airflow_provider_orders.operators.retries.OrdersRetryPolicy`.

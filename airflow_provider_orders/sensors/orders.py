@@ -47,7 +47,7 @@ class OrderStatusSensor(BaseOrdersSensor):
             orders_conn_id="genuka_default",
             order_id="{{ params.order_id }}",
             wanted={"fulfillment": "delivered", "payment": "paid"},
-            deadline="{{ data_interval_end.add(days=14) }}",
+            deadline="{{ dag_run.run_after + macros.timedelta(days=14) }}",
             deferrable=True,
         )
 
@@ -66,10 +66,12 @@ class OrderStatusSensor(BaseOrdersSensor):
     :param not_found: ``fail`` where an order is not there, or ``wait`` until it is.
     :param deadline: when the wait fails, beside ``timeout``; the earlier one counts. An aware datetime or its ISO 8601 text.
         It is the same for every try of the task. (templated)
-    :param max_unavailable: seconds, or a timedelta, for which the API may be out of reach without a break; then the wait
-        fails with the last cause. In the mode reschedule the count outlasts a poke on Airflow 3.3 and later only.
-    :param poke_interval: seconds, or a timedelta, between two polls.
-    :param timeout: seconds, or a timedelta, after which the wait fails; each try of the task has as much.
+    :param max_unavailable: seconds, or a timedelta, for which the API may be out of reach without a break, an hour by
+        default; then the wait fails with the last cause. In the mode reschedule the count outlasts a poke on Airflow 3.3 and
+        later only.
+    :param poke_interval: seconds, or a timedelta, between two polls; a minute by default.
+    :param timeout: seconds, or a timedelta, after which the wait fails; each try of the task has as much. Airflow's
+        ``[sensors] default_timeout``, a week, where not given.
     :param deferrable: wait in the triggerer; Airflow's ``[operators] default_deferrable`` where not given.
     :param start_from_trigger: wait in the triggerer from the beginning, so that no worker slot is taken even once. What is
         wrong with an argument is then found there. Works on Airflow 3.3 and later; earlier ones begin on a worker.

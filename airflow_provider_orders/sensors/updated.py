@@ -36,8 +36,8 @@ class OrdersUpdatedSensor(BaseOrdersSensor):
         OrdersUpdatedSensor(
             task_id="fresh",
             orders_conn_id="genuka_default",
-            updated_since="{{ data_interval_start }}",
-            deadline="{{ data_interval_end.add(hours=2) }}",
+            updated_since="{{ dag_run.run_after - macros.timedelta(hours=2) }}",
+            deadline="{{ dag_run.run_after + macros.timedelta(minutes=30) }}",
             deferrable=True,
         )
 
@@ -50,13 +50,15 @@ class OrdersUpdatedSensor(BaseOrdersSensor):
         (templated)
     :param ambassador_id: Popsell: only this ambassador's orders. (templated)
     :param vendor_params: the vendor's own filters by their documented names. (templated)
-    :param at_least: how many orders have to match. (templated)
+    :param at_least: how many orders have to match; one by default. (templated)
     :param deadline: when the wait fails, beside ``timeout``; the earlier one counts. An aware datetime or its ISO 8601
         text. (templated)
-    :param max_unavailable: seconds, or a timedelta, for which the API may be out of reach without a break; then the wait
-        fails with the last cause. In the mode reschedule the count outlasts a poke on Airflow 3.3 and later only.
-    :param poke_interval: seconds, or a timedelta, between two polls.
-    :param timeout: seconds, or a timedelta, after which the wait fails.
+    :param max_unavailable: seconds, or a timedelta, for which the API may be out of reach without a break, an hour by
+        default; then the wait fails with the last cause. In the mode reschedule the count outlasts a poke on Airflow 3.3 and
+        later only.
+    :param poke_interval: seconds, or a timedelta, between two polls; a minute by default.
+    :param timeout: seconds, or a timedelta, after which the wait fails; Airflow's ``[sensors] default_timeout``, a week,
+        where not given.
     :param deferrable: wait in the triggerer; Airflow's ``[operators] default_deferrable`` where not given.
     :param retry_policy: Airflow 3.3: decides about retries in place of
         :class:`~airflow_provider_orders.operators.retries.OrdersRetryPolicy`, with which what somebody has to correct fails

@@ -49,12 +49,16 @@ class OrdersToObjectStorageOperator(BaseOrdersTransfer):
     :param partition_by: Parquet only: ``created`` or ``updated`` puts the files into folders ``date=2026-01-31`` by that
         date in UTC; None for one file.
     :param mode: ``incremental``: from the watermark that the last export into this folder left; ``window``: what was
-        changed or created in a window, by default the run's data interval; ``full``: every order. (templated)
-    :param lookback: how far before the watermark an incremental export begins again; five minutes by default.
-    :param sweep_days: Popsell: for how many days an order is looked at again by incremental exports. (templated)
-    :param on_reject: ``fail``: an order that is not what the vendor documents stops the export, and the files stay as
-        they were; ``keep``: it goes to a ``.rejects.jsonl`` file beside the data, with the reason.
-    :param on_drift: ``log`` or ``fail`` when the payloads' shape has changed since the last incremental export.
+        changed or created in a window, by default the run's data interval; ``full``: every order. Left out: ``window`` where
+        a window is given, else ``full``. In a backfill, ``incremental`` means the window of the run. (templated)
+    :param lookback: seconds, or a timedelta: how far before the watermark an incremental export begins again, where the
+        vendor filters to the second; five minutes by default.
+    :param sweep_days: Popsell: for how many days after it was placed an order is looked at again by incremental exports;
+        30 by default. (templated)
+    :param on_reject: ``fail`` (default): an order that is not what the vendor documents stops the export, and the files stay
+        as they were; ``keep``: it goes to a ``.rejects.jsonl`` file beside the data, with the reason.
+    :param on_drift: ``log`` (default) or ``fail`` when the payloads' shape has changed since the last export of the same
+        orders.
     :param updated_from: earliest update wanted, an aware datetime or ISO text. (templated)
     :param updated_to: end of the updates wanted, not included. (templated)
     :param created_from: earliest creation wanted. (templated)
@@ -66,6 +70,8 @@ class OrdersToObjectStorageOperator(BaseOrdersTransfer):
     :param with_lines: also fetch the order lines where the vendor's listing leaves them out; Valomnia needs one
         request an order for it.
     :param limit: orders to write at the most, None for all; not with ``incremental``. (templated)
+    :param retry_policy: Airflow 3.3: decides about retries in place of
+        :class:`~airflow_provider_orders.operators.retries.OrdersRetryPolicy`.
     :param orders_conn_id: id of the connection; its type chooses the API. (templated)
     :return: the manifest, see :class:`airflow_provider_orders.export.manifest.Manifest`; it is also written beside the
         data as ``.manifest.json``.

@@ -70,7 +70,7 @@ class OrderEventTrigger(BaseEventTrigger):
     :param events: ``order.created``, ``order.updated``, ``order.status_changed``, or a list of them; all by default.
     :param statuses: only orders that have one of these statuses now: canonical words or the vendor's own.
     :param axis: ``order``, ``payment`` or ``fulfillment``: the axis of ``statuses``, and the only one whose changes count;
-        where None, the vendor's default for ``statuses``, and any axis for changes.
+        where None, the vendor's default if there are ``statuses``, else any.
     :param ambassador_id: Popsell: only this ambassador's orders.
     :param params: the vendor's own filters by their documented names, such as Genuka's ``filter[shop.id]``.
     :param since: where to begin when no position is stored: an aware datetime or ISO text; with another one it begins anew.

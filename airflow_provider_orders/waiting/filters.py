@@ -45,7 +45,7 @@ class EventFilter:
         :param model: the vendor's order.
         :param events: kinds of events; all where None.
         :param statuses: statuses that the order has now; any where None.
-        :param axis: on which axis; where None, the vendor's default for ``statuses``, and any axis for a change.
+        :param axis: on which axis; where None, the vendor's default if there are ``statuses``, else any.
         :raises ConfigurationError: an unknown kind, axis or status.
         """
         kinds = check_kinds(events)

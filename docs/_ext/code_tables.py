@@ -24,9 +24,10 @@ from airflow_provider_orders.models.order import Order
 from airflow_provider_orders.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from airflow_provider_orders.apis.base import OrderApi
+    from airflow_provider_orders.cli.commands import Option
     from airflow_provider_orders.models.base import VendorOrder
 
 __all__ = [
@@ -111,10 +112,7 @@ def filters(conn_type: str) -> str:
     api = api_class(conn_type)
     shared = [name for name in OrderQuery.__dataclass_fields__ if name not in {"with_lines", "ambassador_id"}]
     own = [name for name in sorted(api.filters) if name not in shared]
-    rows = [
-        (_code(name), "yes" if name in api.filters else "no, and asking for it is an error")
-        for name in shared
-    ]
+    rows = [(_code(name), "yes" if name in api.filters else _without(name)) for name in shared]
     lines = [table(("filter", "can be asked for"), [*rows, *((_code(name), "yes") for name in own)])]
     if api.own_params:
         lines.append(f"`params` (`vendor_params` of operators) takes {_code(*sorted(api.own_params))}.")
@@ -123,6 +121,14 @@ def filters(conn_type: str) -> str:
             "`params` (`vendor_params` of operators) takes any name: the vendor's list is not fully documented."
         )
     return "\n\n".join(lines)
+
+
+def _without(name: str) -> str:
+    """Say what becomes of a filter that a vendor lacks."""
+    refused = "asking for it is an error"
+    if name in {"statuses", "params"}:
+        return f"no, and {refused}"
+    return f"no; exports read more for it, elsewhere {refused}"
 
 
 def capabilities(conn_type: str) -> str:
@@ -282,7 +288,7 @@ def commands() -> str:
         for option in command.options:
             known = {"default": None, **option.settings}
             names = [name for name in option.flags if name.startswith("-")]
-            shown = " ".join(filter(None, [", ".join(names), _value_of(option.settings)]))
+            shown = " ".join(filter(None, [", ".join(names), _value_of(option)]))
             told = str(known.get("help", "")) % known
             rows.append((f"`{shown}`", re.sub(r"--[a-z-]+", r"`\g<0>`", told)))
         example = f"For example `airflow-orders {command.name} {command.example}`"
@@ -293,12 +299,14 @@ def commands() -> str:
     return "\n\n".join(parts)
 
 
-def _value_of(settings: Mapping[str, Any]) -> str | None:
-    """Say what an option is followed by."""
+def _value_of(option: Option) -> str | None:
+    """Say what an option is followed by, as ``--help`` does."""
+    settings = option.settings
     if settings.get("choices"):
         return "|".join(map(str, settings["choices"]))
-    metavar = settings.get("metavar")
-    return None if metavar is None else str(metavar)
+    if settings.get("action") == "store_true":
+        return None
+    return str(settings.get("metavar") or option.flags[-1].lstrip("-").replace("-", "_").upper())
 
 
 def reference(room: str) -> str:
