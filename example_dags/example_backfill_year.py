@@ -11,7 +11,7 @@ as in `example_export_orders`, is kinder to the API.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 from airflow.sdk import AssetAlias, Param, dag, get_current_context, task
 
@@ -35,7 +35,7 @@ from airflow_provider_orders.transfers.orders_to_object_storage import OrdersToO
             examples=["popsell_default", "dipli_default", "valomnia_default", "genuka_default"],
         ),
         "year": Param(
-            2025,
+            datetime.now(UTC).year,
             type="integer",
             minimum=1970,
             maximum=9998,

@@ -5,7 +5,7 @@ time start it once, with several events, and each of them becomes a task of its 
 
 An event that comes twice, as it can after a restart of Airflow, has the same `event_id`: do the work under that key.
 
-**Try it in the sandbox** of `make airflow`: unpause the DAG, and wait a minute.
+**Try it in the sandbox** of `make airflow`: unpause the DAG, and wait a few minutes.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ second run shows that the repair has worked.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
@@ -30,7 +31,7 @@ from airflow_provider_orders.transfers.orders_to_object_storage import OrdersToO
             examples=["popsell_default", "dipli_default", "valomnia_default", "genuka_default"],
         ),
         "year": Param(
-            2025,
+            datetime.now(UTC).year,
             type="integer",
             minimum=1970,
             maximum=9998,

@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 import urllib.request
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -31,14 +31,15 @@ from airflow_provider_orders import __version__
 from airflow_provider_orders.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Sequence
 
 EXAMPLES = sorted((ROOT / "example_dags").glob("example_*.py"))
 SANDBOX_PORT = 8765
 START_TIMEOUT_S = 300
 STEP_S = 60
-CYCLE_S = 4 * STEP_S
-"""How often the sandbox starts over, so that there are always orders on their way to delivery."""
+CYCLE = 4
+"""After how many steps live orders start over, so that there are always some on their way to delivery."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,7 +85,7 @@ def run(wanted_port: int) -> None:
             say(f"  Port {wanted} is taken; {what} uses {found}.")
     airflow = LocalAirflow(name="airflow", settings=settings(port))
     say("  Setting up the database ..." if airflow.prepare_database() else "  The database is there already.")
-    with Sandbox(port=sandbox_port, step_s=STEP_S) as sandbox:
+    with Sandbox(port=sandbox_port, step_s=STEP_S, cycle=CYCLE, base_date=datetime.now(UTC)) as sandbox:
         say(f"  Sandbox of the four vendors: {sandbox.url}, 500 orders each")
         add_connections(airflow, sandbox)
         log = airflow.home / "airflow.log"
@@ -103,7 +104,7 @@ def run(wanted_port: int) -> None:
                     f"  What Airflow writes:     {log}\n"
                     "  Stop:                    Ctrl-C"
                 )
-                keep_running(process, sandbox)
+                wait_for_end(process)
             except CommandError as error:
                 output.flush()
                 raise CommandError(
@@ -197,18 +198,13 @@ def _get(url: str, *, token: str | None = None) -> dict[str, Any]:
     return content
 
 
-def keep_running(process: subprocess.Popen[str], sandbox: Sandbox) -> None:
-    """Wait for the end of Airflow, and let the sandbox start over from time to time.
+def wait_for_end(process: subprocess.Popen[str]) -> None:
+    """Wait until the user, or the system, asks for the end.
 
     :raises CommandError: Airflow ended by itself.
     """
-    while True:
-        sandbox.reset()
-        try:
-            process.wait(CYCLE_S)
-        except subprocess.TimeoutExpired:
-            continue
-        raise CommandError("Airflow ended by itself; the whole log:")
+    process.wait()
+    raise CommandError("Airflow ended by itself; the whole log:")
 
 
 if __name__ == "__main__":

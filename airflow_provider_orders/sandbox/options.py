@@ -45,6 +45,11 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "help": f"seconds between two stages of a live order {_DEFAULT}",
     },
     "--live": {"type": int, "default": 5, "help": f"orders of each vendor that move with time {_DEFAULT}"},
+    "--cycle": {
+        "type": int,
+        "default": 0,
+        "help": f"after how many stages the live orders start over, 0 for never {_DEFAULT}",
+    },
     "--genuka-envelope": {"default": "pagination", "help": f"pagination or meta {_DEFAULT}"},
     "--base-date": {
         "type": moment,

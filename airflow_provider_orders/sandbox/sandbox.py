@@ -46,6 +46,7 @@ class Sandbox:
     :param latency_ms: how long every answer takes at least.
     :param step_s: seconds between two stages of a live order.
     :param live: how many orders of each vendor move with time, the oldest first.
+    :param cycle: after how many stages the live orders start over; 0: they stay where their way ends.
     :param genuka_envelope: ``pagination`` or ``meta``, the two that Genuka documents.
     :param base_date: what the sandbox's clock says at the start; the seeded orders fill the ninety days before.
     :raises ValueError: for a value that makes no sense.
@@ -62,6 +63,7 @@ class Sandbox:
         latency_ms: float = 0,
         step_s: float = 10.0,
         live: int = 5,
+        cycle: int = 0,
         genuka_envelope: str = "pagination",
         base_date: datetime = BASE_DATE,
     ) -> None:
@@ -70,13 +72,14 @@ class Sandbox:
             orders=orders,
             latency_ms=latency_ms,
             live=live,
+            cycle=cycle,
             step_s=step_s,
             genuka_envelope=genuka_envelope,
         )
         self.clock = Clock(base_date)
         self._faults = ActiveFaults(seed, parse_faults(faults))
         self._lock = threading.RLock()
-        settings = Settings(orders, seed, step_s, live, genuka_envelope)
+        settings = Settings(orders, seed, step_s, live, cycle, genuka_envelope)
         self._vendors: dict[str, FakeVendor[Any]] = {
             kind.name: kind(settings, self.clock) for kind in VENDORS
         }
@@ -352,11 +355,11 @@ def _seconds(moment: datetime | None) -> int | None:
 
 
 def _check(
-    *, port: int, orders: int, latency_ms: float, live: int, step_s: float, genuka_envelope: str
+    *, port: int, orders: int, latency_ms: float, live: int, cycle: int, step_s: float, genuka_envelope: str
 ) -> None:
     """Refuse values that make no sense."""
-    if orders < 0 or latency_ms < 0 or live < 0:
-        raise ValueError("orders, latency_ms and live cannot be negative")
+    if orders < 0 or latency_ms < 0 or live < 0 or cycle < 0:
+        raise ValueError("orders, latency_ms, live and cycle cannot be negative")
     if not 0 <= port <= 65535:
         raise ValueError(f"a port is a number from 0 to 65535, not {port}")
     if not step_s > 0:

@@ -61,7 +61,6 @@ class Order:
     deleted_at: int | None = None
     changes: tuple[Change, ...] = ()
     journey: Sequence[Stage] = ()
-    stage: int = 0
     rendered: dict[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,6 +106,7 @@ class OrderStore(Generic[OrderT]):
     :param count: how many orders there are at first.
     :param clock: the sandbox's time.
     :param step_s: seconds between two stages of a live order.
+    :param cycle: after how many stages the live orders start over; 0 for never.
     :param journeys: the ways that the first orders go, one each.
     """
 
@@ -119,6 +119,7 @@ class OrderStore(Generic[OrderT]):
         count: int,
         clock: Clock,
         step_s: float,
+        cycle: int,
         journeys: Sequence[Sequence[Stage]],
     ) -> None:
         self._make = make
@@ -126,10 +127,12 @@ class OrderStore(Generic[OrderT]):
         self._stream = stream
         self._clock = clock
         self._step_s = step_s
+        self._cycle = cycle
         self._stage = 0
         self._next_index = count
         self._queries: dict[Hashable, list[Any]] = {}
         self.orders = [self._seeded(index, count) for index in range(count)]
+        self._longest_journey = max(map(len, journeys), default=0)
         self.live = self.orders[: len(journeys)]
         for order, journey in zip(self.live, journeys, strict=False):
             order.begin(journey[0])
@@ -149,20 +152,21 @@ class OrderStore(Generic[OrderT]):
 
     def settle(self) -> None:
         """Move the live orders to where the clock says they are."""
-        stage = int(self._clock.elapsed_s // self._step_s)
-        if stage == self._stage:
-            return
+        reached = int(self._clock.elapsed_s // self._step_s)
         start = self._clock.base_date.timestamp()
-        for order in self.live:
-            for number in range(order.stage + 1, min(stage, len(order.journey) - 1) + 1):
-                self._enter(order, number, int(start + number * self._step_s))
-        self._stage = stage
+        last = reached if self._cycle else min(reached, self._longest_journey)
+        for number in range(self._stage + 1, last + 1):
+            stage = number % self._cycle if self._cycle else number
+            for order in self.live:
+                if stage < len(order.journey):
+                    self._enter(order, stage, int(start + number * self._step_s))
+        self._stage = reached
 
-    def _enter(self, order: OrderT, number: int, at: int) -> None:
+    def _enter(self, order: OrderT, stage: int, at: int) -> None:
         """Bring a live order to a stage of its journey."""
-        order.stage = number
-        for axis, word in order.journey[number].items():
-            order.move(axis, word, at)
+        for axis, word in order.journey[stage].items():
+            if order.statuses[axis] != word:
+                order.move(axis, word, at)
         self._queries.clear()
 
     def get(self, order_id: str) -> OrderT | None:

@@ -29,6 +29,7 @@ class Settings(NamedTuple):
     seed: int
     step_s: float
     live: int
+    cycle: int
     genuka_envelope: str
 
 
@@ -158,6 +159,7 @@ class FakeVendor(ABC, Generic[OrderT]):
                 count=self.settings.orders,
                 clock=self.clock,
                 step_s=self.settings.step_s,
+                cycle=self.settings.cycle,
                 journeys=[self.journeys[n % len(self.journeys)] for n in range(self.settings.live)],
             )
         self._store.settle()

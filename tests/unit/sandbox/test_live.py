@@ -144,6 +144,34 @@ def test_the_number_of_live_orders_can_be_chosen(live: int) -> None:
     assert sum(old != new for old, new in zip(before, after, strict=True)) == min(live, 10)
 
 
+def test_live_orders_can_start_over() -> None:
+    sandbox = Sandbox(orders=10, live=1, cycle=4)
+    order_id = sandbox.live_ids("dipli")[0]
+
+    def order() -> dict[str, Any]:
+        return next(order for order in sandbox.payloads("dipli") if str(order["id"]) == order_id)
+
+    words = []
+    for _ in range(9):
+        words.append(order()["shipping_status"])
+        sandbox.clock.advance(10)
+
+    assert words[:4] == words[4:8]
+    assert words[0] == words[8] != words[3] == "shipped"
+
+
+def test_live_orders_that_start_over_change_at_that_time() -> None:
+    sandbox = Sandbox(orders=10, live=1, cycle=4)
+    sandbox.clock.advance(40)
+    (changed,) = [
+        order["updated_at"]
+        for order in sandbox.payloads("genuka")
+        if order["id"] in sandbox.live_ids("genuka")
+    ]
+
+    assert changed.startswith("2026-01-01T00:00:40")
+
+
 def test_an_infinite_step_keeps_live_orders_still() -> None:
     sandbox = Sandbox(orders=10, step_s=float("inf"))
     before = sandbox.payloads("genuka")
