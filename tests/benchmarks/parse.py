@@ -24,20 +24,25 @@ if TYPE_CHECKING:
 __all__ = ["CANDIDATES", "HEAVY", "OURS", "ImportCost", "main", "measure"]
 
 OURS = (
+    "airflow_provider_orders.operators.merge",
     "airflow_provider_orders.operators.orders",
+    "airflow_provider_orders.operators.planning",
+    "airflow_provider_orders.operators.reconcile",
     "airflow_provider_orders.sensors.orders",
+    "airflow_provider_orders.sensors.updated",
     "airflow_provider_orders.transfers.orders_to_object_storage",
     "airflow_provider_orders.transfers.orders_to_sql",
 )
 CANDIDATES: dict[str, Sequence[str]] = {
-    "our operators": OURS[:1],
-    "our sensors": OURS[1:2],
-    "our transfers": OURS[2:],
+    "our operators": [name for name in OURS if ".operators." in name],
+    "our sensors": [name for name in OURS if ".sensors." in name],
+    "our transfers": [name for name in OURS if ".transfers." in name],
     "all of them": OURS,
     "Airflow's HTTP operator": ("airflow.providers.http.operators.http",),
     "Airflow's HTTP sensor": ("airflow.providers.http.sensors.http",),
     "dbt Cloud's operators": ("airflow.providers.dbt.cloud.operators.dbt",),
 }
+BUDGET_MS = 30
 HEAVY = (
     "aiohttp",
     "asgiref",
@@ -142,6 +147,7 @@ def main(words: Sequence[str] | None = None) -> None:
     rounds = 5 if options.quick else options.rounds
     from airflow import __version__ as version
 
+    verdict = ""
     lines = [
         f"Above airflow.sdk and its base classes, on Airflow {version}:",
         "",
@@ -152,10 +158,13 @@ def main(words: Sequence[str] | None = None) -> None:
         if _there(names):
             cost = measure(names, rounds=rounds)
             heavy = ", ".join(cost.heavy) or "none"
+            if names is OURS:
+                verdict = "met" if cost.cpu_ms <= BUDGET_MS else "MISSED"
             lines.append(f"| {title} | {cost.cpu_ms:.0f} ms | {len(cost.modules)} | {heavy} |")
         else:
             lines.append(f"| {title} | not installed | | |")
-    sys.stdout.write("\n".join([*lines, ""]))
+    lines += ["", f"All of them: goal at most {BUDGET_MS} ms, {verdict}.", ""]
+    sys.stdout.write("\n".join(lines))
 
 
 if __name__ == "__main__":
