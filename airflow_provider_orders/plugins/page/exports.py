@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["Export", "TaskKey", "join_parts", "read_export"]
+__all__ = ["Export", "TaskKey", "find_connections", "join_parts", "read_export", "read_word"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,7 +28,7 @@ class TaskKey:
 class Export:
     """One export.
 
-    :param orders_conn_id: the connection.
+    :param orders_conn_id: the connection, None where it is not known, of one that failed.
     :param source: the vendor, None where it is not known.
     :param task: the task instance that did it, None where an asset event does not name it.
     :param succeeded: whether it did; of one that failed nothing else is known but its times.
@@ -37,7 +37,6 @@ class Export:
     :param seconds: how long it took.
     :param mode: ``incremental``, ``window`` or ``full``.
     :param window: from and to, each None where open.
-    :param watermark: up to when changes are in the target, None where the export did not move it.
     :param rows: orders written.
     :param rejected: rows that are not what the vendor documents.
     :param drift: how many fields are new, have vanished or have another type.
@@ -46,7 +45,7 @@ class Export:
     :param merges: whether this is the sum of mapped exports of the same run.
     """
 
-    orders_conn_id: str
+    orders_conn_id: str | None
     source: str | None
     task: TaskKey | None
     succeeded: bool
@@ -55,7 +54,6 @@ class Export:
     seconds: float
     mode: str | None = None
     window: tuple[datetime | None, datetime | None] = (None, None)
-    watermark: datetime | None = None
     rows: int = 0
     rejected: int = 0
     drift: int = 0
@@ -65,9 +63,11 @@ class Export:
 
     @property
     def data_until(self) -> datetime:
-        """Up to when changes at the vendor are in the target, thanks to this export."""
-        until = self.watermark or self.window[1] or self.started_at
-        return min(until, self.started_at)
+        """Up to when changes at the vendor are in the target, thanks to this export.
+
+        The watermark would not tell: it may be the newest change seen, however long ago that was.
+        """
+        return min(self.window[1] or self.started_at, self.started_at)
 
 
 def read_export(value: object, task: TaskKey | None) -> Export | None:
@@ -81,17 +81,18 @@ def read_export(value: object, task: TaskKey | None) -> Export | None:
     started_at, finished_at = _moment(value.get("started_at")), _moment(value.get("finished_at"))
     if not isinstance(conn_id, str) or not _is_count(rows) or started_at is None or finished_at is None:
         return None
+    span, took = max((finished_at - started_at).total_seconds(), 0.0), value.get("seconds")
     return Export(
         orders_conn_id=conn_id,
-        source=_word(value.get("source")),
+        source=read_word(value.get("source")),
         task=task,
         succeeded=True,
         started_at=started_at,
         finished_at=finished_at,
-        seconds=max((finished_at - started_at).total_seconds(), 0.0),
-        mode=_word(value.get("mode")),
+        # It may have begun with an interrupted try, long before the one that brought it.
+        seconds=float(took) if isinstance(took, int | float) and 0 <= took < span else span,
+        mode=read_word(value.get("mode")),
         window=_window(value.get("window")),
-        watermark=_moment(value.get("watermark")),
         rows=_count(rows),
         rejected=_count(value.get("rejected")),
         drift=_drift(value.get("drift")),
@@ -99,22 +100,67 @@ def read_export(value: object, task: TaskKey | None) -> Export | None:
     )
 
 
-def join_parts(exports: Iterable[Export]) -> list[Export]:
-    """Make one export of those that a mapped task did in a run; where another task has merged them, leave them out."""
-    joined: dict[tuple[object, ...], list[Export]] = {}
-    merged = set()
-    for number, export in enumerate(exports):
-        task = export.task
-        if task is not None and export.merges:
-            merged.add((task.dag_id, task.run_id, export.orders_conn_id))
-        key: tuple[object, ...] = (number,)
-        if task is not None and task.map_index >= 0:
-            key = (task.dag_id, task.run_id, task.task_id, export.orders_conn_id, export.succeeded)
-        joined.setdefault(key, []).append(export)
+def read_word(value: object) -> str | None:
+    """Give a text that is not empty; None for anything else."""
+    return value if isinstance(value, str) and value else None
+
+
+def find_connections(exports: Iterable[Export]) -> list[Export]:
+    """Give failed exports whose connection is not known that of the same task's other exports.
+
+    Airflow keeps the arguments of a task for its newest runs only. The connection stays unknown where the others do not
+    agree: those of the same map index, and else those of the whole task.
+    """
+    exports = list(exports)
+    known: defaultdict[tuple[object, ...], set[str]] = defaultdict(set)
+    for export in exports:
+        if export.orders_conn_id is not None:
+            for names in _task_names(export):
+                known[names].add(export.orders_conn_id)
+
+    def find(export: Export) -> str | None:
+        candidates = (known[names] for names in _task_names(export))
+        return next((conn_id for conn_ids in candidates if len(conn_ids) == 1 for conn_id in conn_ids), None)
+
     return [
-        _sum(parts)
-        for (dag_id, *names), parts in joined.items()
-        if not names or (dag_id, names[0], parts[0].orders_conn_id) not in merged
+        replace(export, orders_conn_id=find(export)) if export.orders_conn_id is None else export
+        for export in exports
+    ]
+
+
+def _task_names(export: Export) -> tuple[tuple[object, ...], ...]:
+    task = export.task
+    return ((task.dag_id, task.task_id, task.map_index), (task.dag_id, task.task_id)) if task else ()
+
+
+def join_parts(exports: Iterable[Export]) -> list[Export]:
+    """Make one export of those that a mapped task did in a run; where another task has merged them, leave them out.
+
+    Of a part that was cleared and ran again the newest counts; the earlier ones are an export of their own.
+    """
+    whole: list[Export] = []
+    merged: set[tuple[object, ...]] = set()
+    parts: dict[tuple[object, ...], list[Export]] = {}
+    newer: Counter[tuple[object, ...]] = Counter()
+    for export in sorted(exports, key=lambda export: export.finished_at, reverse=True):
+        task, conn_id, succeeded = export.task, export.orders_conn_id, export.succeeded
+        if task is not None and export.merges:
+            merged.add((task.dag_id, task.run_id, conn_id))
+        if task is None or task.map_index < 0 or export.merges:
+            whole.append(export)
+            continue
+        part = (task, conn_id, succeeded)
+        parts.setdefault(
+            (task.dag_id, task.run_id, conn_id, task.task_id, succeeded, newer[part]), []
+        ).append(export)
+        newer[part] += 1
+    return [
+        *whole,
+        *(
+            _sum(members)
+            for (*run, _, succeeded, _), members in parts.items()
+            if not succeeded or tuple(run) not in merged
+        ),
     ]
 
 
@@ -133,7 +179,6 @@ def _sum(parts: Sequence[Export]) -> Export:
         finished_at=finished_at,
         seconds=(finished_at - started_at).total_seconds(),
         window=(None if None in starts else min(starts), None if None in ends else max(ends)),
-        watermark=max((part.watermark for part in parts if part.watermark), default=None),
         rows=sum(part.rows for part in parts),
         rejected=sum(part.rejected for part in parts),
         drift=max(part.drift for part in parts),
@@ -158,10 +203,6 @@ def _is_count(value: object) -> bool:
 
 def _count(value: Any) -> int:
     return int(value) if _is_count(value) else 0
-
-
-def _word(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _window(value: object) -> tuple[datetime | None, datetime | None]:

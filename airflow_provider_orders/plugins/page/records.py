@@ -6,7 +6,6 @@ primary key: ids of asset events count up, and those of task instances begin wit
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,23 +15,27 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.models.asset import AssetEvent
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow.models.taskinstance import TaskInstance
-from airflow.models.trigger import Trigger
 from airflow.models.xcom import XComModel
-from cryptography.fernet import InvalidToken
 from sqlalchemy import Text, and_, cast, func, or_, select
-from sqlalchemy.orm import lazyload
 
 from airflow_provider_orders.assets.orders import EXPORT
-from airflow_provider_orders.plugins.page.exports import Export, TaskKey, join_parts, read_export
+from airflow_provider_orders.plugins.page.exports import (
+    Export,
+    TaskKey,
+    find_connections,
+    join_parts,
+    read_export,
+    read_word,
+)
+from airflow_provider_orders.plugins.page.task_instances import is_same, rendered
+from airflow_provider_orders.plugins.page.waits import Wait, read_waits
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from airflow_provider_orders.plugins.page.access import Access
 
-__all__ = ["DAYS", "Records", "Wait", "read_records"]
-
-log = logging.getLogger(__name__)
+__all__ = ["DAYS", "Records", "read_records"]
 
 DAYS: Final = 30
 """How far back the page looks."""
@@ -40,38 +43,9 @@ DAYS: Final = 30
 NEWEST_TASK_INSTANCES: Final = 100_000
 NEWEST_ASSET_EVENTS: Final = 20_000
 MOST_EXPORTS: Final = 2_000
-MOST_WAITS: Final = 1_000
 
 TRANSFERS: Final = ("OrdersToObjectStorageOperator", "OrdersToSqlOperator")
 MERGE: Final = "MergeExportsOperator"
-SENSORS: Final = ("OrderStatusSensor", "OrdersUpdatedSensor")
-TRIGGERS: Final = "airflow_provider_orders.triggers."
-
-_KINDS: Final = {
-    "OrderStatusTrigger": "status",
-    "OrderStatusSensor": "status",
-    "OrdersUpdatedTrigger": "updated",
-    "OrdersUpdatedSensor": "updated",
-    "PauseTrigger": "pause",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
-    """A task that waits for orders.
-
-    :param orders_conn_id: the connection, None where it cannot be told.
-    :param kind: ``status``, ``updated``, or ``pause`` for an export that leaves the vendor alone for a while.
-    :param orders: how many orders it watches, None where it watches a filter.
-    :param since: when it began.
-    :param task: the task instance.
-    """
-
-    orders_conn_id: str | None
-    kind: str
-    orders: int | None
-    since: datetime | None
-    task: TaskKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +77,13 @@ def read_records(session: Session, access: Access, *, now: datetime) -> Records:
     of_tasks, tasks_since = _exports_of_task_instances(session, access, since)
     # A run that both sources tell of is taken once; its manifest says as much as the event.
     exports = {_identity(export): export for export in [*in_events, *of_tasks]}
-    deferred, more_waits = _deferred(session, access)
-    waits = sorted([*deferred, *_poking(session, access)], key=lambda wait: wait.since or now)
+    waits, more_waits = read_waits(session, access, now=now)
     return Records(
-        exports=sorted(join_parts(exports.values()), key=lambda export: export.finished_at, reverse=True),
+        exports=sorted(
+            join_parts(find_connections(exports.values())),
+            key=lambda export: export.finished_at,
+            reverse=True,
+        ),
         waits=waits,
         more_waits=more_waits,
         complete_since=max((limit for limit in (events_since, tasks_since) if limit > since), default=None),
@@ -208,14 +185,14 @@ def _exports_of_task_instances(
         .outerjoin(
             XComModel,
             and_(
-                *_same_task_instance(XComModel, ranked),
+                is_same(XComModel, ranked),
                 XComModel.key == "return_value",
                 ranked.state == "success",
             ),
         )
         .outerjoin(
             RenderedTaskInstanceFields,
-            and_(*_same_task_instance(RenderedTaskInstanceFields, ranked), ranked.state == "failed"),
+            and_(is_same(RenderedTaskInstanceFields, ranked), ranked.state == "failed"),
         )
         .order_by(ranked.place, ranked.id.desc())
         .limit(MOST_EXPORTS)
@@ -244,121 +221,23 @@ def _complete_since(rows: Sequence[Any], task: Sequence[str]) -> datetime | None
         return None
     oldest = {tuple(getattr(row, column) for column in task): row for row in rows}
     # All tasks have been read to the place before the last one; those that ended before that are whole.
-    return max(row.ended_at for row in oldest.values() if row.place >= rows[-1].place - 1)
+    ends: list[datetime] = [row.ended_at for row in oldest.values() if row.place >= rows[-1].place - 1]
+    return max(ends)
 
 
 def _failed(row: Any, task: TaskKey) -> Export | None:
-    conn_id = _rendered(row, "orders_conn_id")
-    if row.operator == MERGE or not isinstance(conn_id, str) or row.start_date is None:
+    if row.operator == MERGE:
         return None
+    started_at = row.start_date or row.ended_at
     return Export(
-        orders_conn_id=conn_id,
+        orders_conn_id=read_word(rendered(row, "orders_conn_id")),
         source=None,
         task=task,
         succeeded=False,
-        started_at=row.start_date,
+        started_at=started_at,
         finished_at=row.ended_at,
-        seconds=max((row.ended_at - row.start_date).total_seconds(), 0.0),
+        seconds=max((row.ended_at - started_at).total_seconds(), 0.0),
     )
-
-
-def _deferred(session: Session, access: Access) -> tuple[list[Wait], int]:
-    """Read the waits that the triggerer has, the longest first, and count those that are too many."""
-    are_deferred = (
-        TaskInstance.state == "deferred",
-        Trigger.classpath.startswith(TRIGGERS, autoescape=True),
-        TaskInstance.dag_id.in_(access.dag_ids),
-    )
-    rows = session.execute(
-        select(
-            TaskInstance.dag_id,
-            TaskInstance.run_id,
-            TaskInstance.task_id,
-            TaskInstance.map_index,
-            TaskInstance.start_date,
-            RenderedTaskInstanceFields.rendered_fields,
-            Trigger,
-        )
-        .select_from(TaskInstance)
-        .join(Trigger, TaskInstance.trigger_id == Trigger.id)
-        .outerjoin(
-            RenderedTaskInstanceFields, and_(*_same_task_instance(RenderedTaskInstanceFields, TaskInstance))
-        )
-        .where(*are_deferred)
-        .order_by(TaskInstance.start_date, TaskInstance.id)
-        .limit(MOST_WAITS)
-        # It would bring each trigger's whole task instance.
-        .options(lazyload(Trigger.task_instance))
-    ).all()
-    found = []
-    for row in rows:
-        task = TaskKey(row.dag_id, row.run_id, row.task_id, row.map_index)
-        if _may_read(access, task, DagAccessEntity.TASK_INSTANCE):
-            found.append(_deferred_wait(row, task))
-    if len(rows) < MOST_WAITS:
-        return found, 0
-    counted = session.execute(
-        select(TaskInstance.dag_id, func.count())
-        .select_from(TaskInstance)
-        .join(Trigger, TaskInstance.trigger_id == Trigger.id)
-        .where(*are_deferred)
-        .group_by(TaskInstance.dag_id)
-    )
-    readable = sum(
-        number for dag_id, number in counted if access.may_read_in_dag(dag_id, DagAccessEntity.TASK_INSTANCE)
-    )
-    return found, readable - len(found)
-
-
-def _deferred_wait(row: Any, task: TaskKey) -> Wait:
-    arguments = _arguments(row.Trigger)
-    return Wait(
-        orders_conn_id=_text(arguments.get("orders_conn_id")) or _text(_rendered(row, "orders_conn_id")),
-        kind=_KINDS.get(row.Trigger.classpath.rpartition(".")[2], "status"),
-        orders=_number_of_orders(arguments.get("order_id")),
-        since=row.start_date or row.Trigger.created_date,
-        task=task,
-    )
-
-
-def _poking(session: Session, access: Access) -> list[Wait]:
-    """Read the waits that workers have."""
-    rows = session.execute(
-        select(
-            TaskInstance.dag_id,
-            TaskInstance.run_id,
-            TaskInstance.task_id,
-            TaskInstance.map_index,
-            TaskInstance.operator,
-            TaskInstance.start_date,
-            RenderedTaskInstanceFields.rendered_fields,
-        )
-        .select_from(TaskInstance)
-        .outerjoin(
-            RenderedTaskInstanceFields, and_(*_same_task_instance(RenderedTaskInstanceFields, TaskInstance))
-        )
-        .where(
-            TaskInstance.state.in_(("running", "up_for_reschedule")),
-            TaskInstance.operator.in_(SENSORS),
-            TaskInstance.dag_id.in_(access.dag_ids),
-        )
-        .order_by(TaskInstance.start_date, TaskInstance.id)
-        .limit(MOST_WAITS)
-    )
-    found = []
-    for row in rows:
-        task = TaskKey(row.dag_id, row.run_id, row.task_id, row.map_index)
-        if _may_read(access, task, DagAccessEntity.TASK_INSTANCE):
-            found.append(
-                Wait(
-                    orders_conn_id=_text(_rendered(row, "orders_conn_id")),
-                    kind=_KINDS[row.operator],
-                    orders=_number_of_orders(_rendered(row, "order_id")),
-                    since=row.start_date,
-                    task=task,
-                )
-            )
-    return found
 
 
 def _last_searched(session: Session, table: Any, most: int) -> Any:
@@ -375,36 +254,5 @@ def _made_at(task_instance_id: Any) -> datetime:
     return datetime.fromtimestamp(int(str(task_instance_id).replace("-", "")[:12], 16) / 1000, tz=UTC)
 
 
-def _same_task_instance(table: Any, other: Any) -> tuple[Any, ...]:
-    return tuple(
-        getattr(table, column) == getattr(other, column)
-        for column in ("dag_id", "task_id", "run_id", "map_index")
-    )
-
-
 def _may_read(access: Access, task: TaskKey, entity: DagAccessEntity) -> bool:
     return access.may_read_in_dag(task.dag_id, entity)
-
-
-def _arguments(trigger: Trigger) -> Mapping[str, Any]:
-    """Decrypt a trigger's arguments; they hold ids and words, and no more than two of them are looked at."""
-    try:
-        arguments: Any = trigger.kwargs
-    except (InvalidToken, ValueError) as error:
-        log.warning("The arguments of trigger %s cannot be read: %s", trigger.id, type(error).__name__)
-        return {}
-    return arguments if isinstance(arguments, Mapping) else {}
-
-
-def _rendered(row: Any, field: str) -> object:
-    return row.rendered_fields.get(field) if isinstance(row.rendered_fields, Mapping) else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _number_of_orders(value: object) -> int | None:
-    if isinstance(value, list | tuple):
-        return len(value)
-    return None if value is None or value == "" else 1

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_orders.plugins.page.exports import Export
-    from airflow_provider_orders.plugins.page.records import Records, Wait
+    from airflow_provider_orders.plugins.page.records import Records
+    from airflow_provider_orders.plugins.page.waits import Wait
 
 __all__ = [
     "ConnectionReport",
@@ -87,6 +88,7 @@ class WaitGroup:
 class ConnectionReport:
     """What there is to say of a connection.
 
+    :param orders_conn_id: the connection, None for failed exports of which it is not known.
     :param vendor: the vendor's name, None where no export tells it.
     :param exports: the last, newest first, failed ones too.
     :param last: the last that succeeded, None where none did.
@@ -98,7 +100,7 @@ class ConnectionReport:
     :param rejected: rows rejected in all the exports that were read.
     """
 
-    orders_conn_id: str
+    orders_conn_id: str | None
     vendor: str | None
     exports: Sequence[Export]
     last: Export | None
@@ -115,7 +117,7 @@ class Report:
     """The whole page.
 
     :param made_at: when it was made.
-    :param connections: one report each, by id.
+    :param connections: one report each, by id; what is of no known connection comes last.
     :param waits: the groups of waits, that with the longest first.
     :param all_waits: how many waits there are.
     :param oldest_wait: the longest, None where nothing waits.
@@ -142,13 +144,16 @@ class Report:
 
 def make_report(records: Records, *, now: datetime) -> Report:
     """Sum up."""
-    by_connection: dict[str, list[Export]] = {}
+    by_connection: dict[str | None, list[Export]] = {}
     for export in records.exports:
         by_connection.setdefault(export.orders_conn_id, []).append(export)
     recent = [export for export in records.exports if now - export.finished_at <= _RECENT]
     return Report(
         made_at=now,
-        connections=[_connection(conn_id, by_connection[conn_id], now) for conn_id in sorted(by_connection)],
+        connections=[
+            _connection(conn_id, by_connection[conn_id], now)
+            for conn_id in sorted(by_connection, key=lambda conn_id: (conn_id is None, conn_id or ""))
+        ],
         waits=_groups(records.waits),
         all_waits=len(records.waits) + records.more_waits,
         oldest_wait=records.waits[0] if records.waits else None,
@@ -161,7 +166,7 @@ def make_report(records: Records, *, now: datetime) -> Report:
     )
 
 
-def _connection(conn_id: str, exports: Sequence[Export], now: datetime) -> ConnectionReport:
+def _connection(conn_id: str | None, exports: Sequence[Export], now: datetime) -> ConnectionReport:
     done = [export for export in exports if export.succeeded]
     freshness = _freshness(reversed(done))
     statuses, of_full = _statuses(done, now)

@@ -16,6 +16,7 @@ from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.taskreschedule import TaskReschedule
 from airflow.models.trigger import Trigger
 from airflow.models.xcom import XComModel
 from sqlalchemy import create_engine, insert, text
@@ -64,6 +65,7 @@ class Metadata:
     engine: Engine
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _runs: dict[tuple[str, str], int] = field(default_factory=dict)
+    _ids: dict[TaskKey, UUID | str] = field(default_factory=dict)
     _dags: set[str] = field(default_factory=set)
 
     @classmethod
@@ -137,11 +139,12 @@ class Metadata:
         """Add a task instance; its id begins with the time, as Airflow's do."""
         self.dag(task.dag_id)
         self._run(task, start)
+        self._ids[task] = self._id(start)
         self.add(
             TaskInstance,
             [
                 {
-                    "id": self._id(start),
+                    "id": self._ids[task],
                     **_names(task),
                     "operator": operator,
                     "state": state,
@@ -151,6 +154,22 @@ class Metadata:
                     "trigger_id": trigger_id,
                     "executor_config": {},
                 }
+            ],
+        )
+
+    def rescheduled(self, task: TaskKey, moments: list[datetime]) -> None:
+        """Add when a task instance was rescheduled; Airflow notes the moment at which the poke had ended."""
+        self.add(
+            TaskReschedule,
+            [
+                {
+                    "ti_id": self._ids[task],
+                    "start_date": moment,
+                    "end_date": moment,
+                    "duration": 0,
+                    "reschedule_date": moment + timedelta(minutes=1),
+                }
+                for moment in moments
             ],
         )
 

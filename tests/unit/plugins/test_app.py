@@ -189,6 +189,26 @@ def test_a_connection_whose_exports_fail_says_so(
     assert "1 more failed" in text
 
 
+def test_what_airflow_no_longer_tells_the_connection_of_is_told(
+    client: TestClient, manager: SimpleAuthManager, metadata: Metadata, recent: datetime
+) -> None:
+    metadata.export(ended=recent)
+    failed = metadata.export(metadata.task("waiting"), ended=recent, state="failed")
+    waiting = metadata.task("waiting")
+    metadata.task_instance(waiting, operator="OrderStatusSensor", state="running", start=recent)
+    log_in(client, manager)
+
+    found = look(client)
+
+    assert found.text.count("Not known") == 3  # the wait, what that means, and the failed export
+    assert "1 more failed" in found.text
+    assert "on 1 connection" in found.text
+    assert "do not tell which connection it was" in found.text
+    links = [link["href"] for link in found.all("a")]
+    for task in (failed, waiting):
+        assert f"../dags/waiting/runs/{task.run_id}/tasks/export" in links
+
+
 def test_what_comes_from_outside_is_escaped(
     client: TestClient, manager: SimpleAuthManager, metadata: Metadata, recent: datetime
 ) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.models.taskinstance import TaskInstance
 
 from airflow_provider_orders.operators.merge import MergeExportsOperator
-from airflow_provider_orders.plugins.page import records
+from airflow_provider_orders.plugins.page import records, waits
 from airflow_provider_orders.plugins.page.access import Access
 from airflow_provider_orders.plugins.page.exports import TaskKey
 from airflow_provider_orders.plugins.page.records import Records, read_records
@@ -34,6 +35,13 @@ def read(metadata: Metadata, keeper: Keeper) -> Records:
         return read_records(session, Access(keeper, "ada", session), now=NOW)  # type: ignore[arg-type]
 
 
+def _poking(metadata: Metadata, *, start: datetime, state: str = "up_for_reschedule") -> TaskKey:
+    task = metadata.task("waiting")
+    metadata.task_instance(task, operator="OrderStatusSensor", state=state, start=start)
+    metadata.rendered(task, {"orders_conn_id": "shop", "order_id": "17"})
+    return task
+
+
 def test_finds_exports_and_waits_in_each_kind_of_database(
     airflow_home: Path, any_database: Database, keeper: Keeper, request: pytest.FixtureRequest
 ) -> None:
@@ -47,13 +55,18 @@ def test_finds_exports_and_waits_in_each_kind_of_database(
     waiting = metadata.wait(
         OrderStatusTrigger(orders_conn_id="shop", order_id=["1", "2"]), since=NOW - timedelta(hours=5)
     )
+    poking = _poking(metadata, start=NOW - timedelta(minutes=1))
+    metadata.rescheduled(poking, [NOW - timedelta(hours=hours) for hours in (6, 4)])
 
     found = read(metadata, keeper)
 
     assert [export.task for export in found.exports] == [returned, declared]
     assert [export.drift for export in found.exports] == [0, 3]
-    assert [(wait.task, wait.orders_conn_id, wait.orders) for wait in found.waits] == [(waiting, "shop", 2)]
-    assert found.waits[0].since == NOW - timedelta(hours=5)
+    assert [(wait.task, wait.orders_conn_id, wait.orders) for wait in found.waits] == [
+        (poking, "shop", 1),
+        (waiting, "shop", 2),
+    ]
+    assert [wait.since for wait in found.waits] == [NOW - timedelta(hours=hours) for hours in (6, 5)]
     assert found.more_waits == 0
     assert found.complete_since is None
 
@@ -114,7 +127,6 @@ def test_odd_fields_of_a_manifest_are_as_good_as_missing(metadata: Metadata, kee
     metadata.export(
         returned=manifest(
             window="all",
-            watermark=5,
             rejected=-1,
             drift=None,
             statuses={"order": 3, "payment": {"paid": "x"}},
@@ -129,14 +141,110 @@ def test_odd_fields_of_a_manifest_are_as_good_as_missing(metadata: Metadata, kee
     assert export.statuses == {"payment": {}}
 
 
+@pytest.mark.parametrize("operator", ["OrdersToSqlOperator", records.MERGE])
+def test_data_are_fresh_although_the_watermark_stays_at_the_newest_change(
+    metadata: Metadata, keeper: Keeper, operator: str
+) -> None:
+    """As after exports that find nothing new, where the vendor filters by update."""
+    metadata.export(
+        operator=operator, returned=manifest(rows=0, watermark=(NOW - timedelta(days=3)).isoformat())
+    )
+
+    (export,) = read(metadata, keeper).exports
+
+    assert export.data_until == NOW - timedelta(hours=1, minutes=5)  # the end of its window
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(20.5, 20.5), (None, 7200), (-1, 7200), (1e300, 7200)])
+def test_of_an_export_with_an_interrupted_try_the_last_try_is_timed(
+    metadata: Metadata, keeper: Keeper, seconds: float | None, shown: float
+) -> None:
+    ended = NOW - timedelta(hours=1)
+    started_at = (ended - timedelta(hours=2)).isoformat()
+    metadata.export(returned=manifest(ended=ended, started_at=started_at, seconds=seconds))
+
+    (export,) = read(metadata, keeper).exports
+
+    assert export.seconds == shown
+
+
 def test_a_failed_export_is_there_without_numbers(metadata: Metadata, keeper: Keeper) -> None:
     metadata.export(state="failed", rendered={"orders_conn_id": "shop", "path": "/secret"})
-    metadata.export(state="failed")
 
     (export,) = read(metadata, keeper).exports
 
     assert (export.orders_conn_id, export.succeeded, export.rows) == ("shop", False, 0)
     assert export.seconds == 30
+
+
+def _failures(metadata: Metadata, keeper: Keeper) -> dict[TaskKey | None, str | None]:
+    return {
+        export.task: export.orders_conn_id
+        for export in read(metadata, keeper).exports
+        if not export.succeeded
+    }
+
+
+def test_a_failed_export_whose_rendered_fields_are_gone_has_the_connection_of_its_task(
+    metadata: Metadata, keeper: Keeper
+) -> None:
+    """Airflow keeps rendered fields of the newest runs of a DAG only."""
+    by_manifest = metadata.export(state="failed")
+    metadata.export()
+    by_event = replace(by_manifest, task_id="to_files")
+    metadata.export(by_event, state="failed")
+    metadata.event(manifest(conn_id="files"), task=replace(by_event, run_id="earlier"))
+    by_failure = replace(by_manifest, task_id="to_table")
+    metadata.export(by_failure, state="failed")
+    metadata.export(replace(by_failure, run_id="later"), state="failed", rendered={"orders_conn_id": "table"})
+
+    failures = _failures(metadata, keeper)
+
+    assert failures[by_manifest] == "shop"
+    assert failures[by_event] == "files"
+    assert failures[by_failure] == "table"
+
+
+def test_a_failed_part_has_the_connection_of_its_map_index(metadata: Metadata, keeper: Keeper) -> None:
+    earlier, task = (TaskKey("nightly", run_id, "export") for run_id in ("earlier", "later"))
+    for index, conn_id in enumerate(("a", "b")):
+        metadata.export(replace(earlier, map_index=index), returned=manifest(conn_id=conn_id))
+        metadata.export(replace(task, map_index=index), state="failed")
+
+    assert _failures(metadata, keeper) == {replace(task, map_index=0): "a", replace(task, map_index=1): "b"}
+
+
+def test_a_failed_export_that_nothing_tells_the_connection_of_is_there(
+    metadata: Metadata, keeper: Keeper
+) -> None:
+    alone = metadata.export(metadata.task("waiting"), state="failed")
+    either = metadata.export(state="failed")
+    for conn_id in ("a", "b"):
+        metadata.export(returned=manifest(conn_id=conn_id))
+
+    assert _failures(metadata, keeper) == {alone: None, either: None}
+
+
+def test_a_connection_that_the_user_may_not_read_of_is_not_told_by_a_failure(
+    metadata: Metadata, keeper: Keeper
+) -> None:
+    failed = metadata.export(state="failed")
+    metadata.export()
+    keeper.forbidden.add("nightly/XCOM")
+
+    assert _failures(metadata, keeper) == {failed: None}
+
+
+def test_an_export_that_failed_before_it_started_is_there(metadata: Metadata, keeper: Keeper) -> None:
+    from sqlalchemy import update
+
+    failed = metadata.export(state="failed", rendered={"orders_conn_id": "shop"})
+    with metadata.session.begin() as session:
+        session.execute(update(TaskInstance).values(start_date=None))
+
+    (export,) = read(metadata, keeper).exports
+
+    assert (export.task, export.seconds, export.finished_at) == (failed, 0, NOW - timedelta(hours=1))
 
 
 def test_exports_of_thirty_days_are_there(metadata: Metadata, keeper: Keeper) -> None:
@@ -209,6 +317,34 @@ def test_parts_of_a_mapped_export_are_one(metadata: Metadata, keeper: Keeper) ->
     assert found[0].statuses["order"] == {"completed": 27, "cancelled": 9}
 
 
+def test_parts_of_a_mapped_export_that_was_cleared_are_not_added_to_the_new_ones(
+    metadata: Metadata, keeper: Keeper
+) -> None:
+    """Their XComs are gone, their events stay."""
+    task, earlier = metadata.task(), NOW - timedelta(hours=5)
+    for index in range(3):
+        part = replace(task, map_index=index)
+        metadata.export(part, returned=manifest(rows=10))
+        metadata.event(manifest(ended=earlier, rows=7), task=part, at=earlier)
+
+    found = read(metadata, keeper).exports
+
+    assert [(export.parts, export.rows, export.seconds) for export in found] == [(3, 30, 30), (3, 21, 30)]
+    assert [export.finished_at for export in found] == [NOW - timedelta(hours=1), earlier]
+
+
+def test_of_a_part_that_was_cleared_the_new_run_counts(metadata: Metadata, keeper: Keeper) -> None:
+    task, earlier = metadata.task(), NOW - timedelta(hours=5)
+    for index in range(2):
+        part = replace(task, map_index=index)
+        metadata.event(manifest(ended=earlier, rows=7), task=part, at=earlier)
+    metadata.export(part, returned=manifest(rows=10))
+
+    found = read(metadata, keeper).exports
+
+    assert [(export.parts, export.rows) for export in found] == [(2, 17), (1, 7)]
+
+
 def test_parts_that_a_task_has_merged_count_once(metadata: Metadata, keeper: Keeper) -> None:
     task = metadata.task()
     for index in range(2):
@@ -226,6 +362,29 @@ def test_parts_that_a_task_has_merged_count_once(metadata: Metadata, keeper: Kee
     (export,) = read(metadata, keeper).exports
 
     assert (export.task, export.rows) == (merged, 24)
+
+
+def test_a_failed_part_is_there_although_a_task_has_merged_the_others(
+    metadata: Metadata, keeper: Keeper
+) -> None:
+    task = metadata.task()
+    metadata.export(replace(task, map_index=0))
+    failed = metadata.export(replace(task, map_index=1), state="failed")
+    metadata.export(replace(task, task_id="merge"), operator=records.MERGE)
+
+    assert _failures(metadata, keeper) == {failed: "shop"}
+
+
+def test_what_a_mapped_task_has_merged_is_there(metadata: Metadata, keeper: Keeper) -> None:
+    task = metadata.task()
+    merges = [replace(task, task_id="merge", map_index=index) for index in range(2)]
+    for merge in merges:
+        metadata.export(
+            replace(merge, task_id="export"), returned=manifest(conn_id=f"shop_{merge.map_index}")
+        )
+        metadata.export(merge, operator=records.MERGE, returned=manifest(conn_id=f"shop_{merge.map_index}"))
+
+    assert {export.task for export in read(metadata, keeper).exports} == set(merges)
 
 
 def test_only_the_newest_task_instances_are_searched_and_that_is_told(
@@ -288,7 +447,7 @@ def test_waits_of_all_kinds_are_there_the_longest_first(metadata: Metadata, keep
 def test_waits_beyond_the_limit_are_counted(
     metadata: Metadata, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "MOST_WAITS", 2)
+    monkeypatch.setattr(waits, "MOST_WAITS", 2)
     tasks = [
         metadata.wait(
             OrderStatusTrigger(orders_conn_id="shop", order_id=["1"]), since=NOW - timedelta(hours=hours)
@@ -300,6 +459,35 @@ def test_waits_beyond_the_limit_are_counted(
 
     assert [wait.task for wait in found.waits] == [tasks[2], tasks[1]]
     assert found.more_waits == 1
+
+
+@pytest.mark.parametrize("state", ["running", "up_for_reschedule"])
+def test_a_rescheduled_wait_began_with_its_first_poke(
+    metadata: Metadata, keeper: Keeper, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow writes the start of each poke over that of the one before."""
+    monkeypatch.setattr(waits, "MOST_WAITS", 1)
+    _poking(metadata, start=NOW - timedelta(hours=2), state=state)
+    longest = _poking(metadata, start=NOW - timedelta(minutes=1), state=state)
+    metadata.rescheduled(longest, [NOW - timedelta(hours=hours) for hours in (3, 2, 1)])
+
+    (wait,) = read(metadata, keeper).waits
+
+    assert (wait.task, wait.since) == (longest, NOW - timedelta(hours=3))
+
+
+def test_waits_of_workers_beyond_the_limit_are_counted(
+    metadata: Metadata, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waits, "MOST_WAITS", 2)
+    tasks = [_poking(metadata, start=NOW - timedelta(hours=hours)) for hours in (1, 2, 3)]
+    for _ in range(4):
+        metadata.wait(OrderStatusTrigger(orders_conn_id="shop", order_id=["1"]), since=NOW)
+
+    found = read(metadata, keeper)
+
+    assert [wait.task for wait in found.waits[:2]] == [tasks[2], tasks[1]]
+    assert (len(found.waits), found.more_waits) == (4, 3)
 
 
 def test_a_wait_whose_trigger_cannot_be_decrypted_is_counted_without_its_connection(
@@ -343,7 +531,7 @@ def test_failures_of_dags_that_the_user_may_not_read_stay_hidden(
 def test_waits_of_dags_that_the_user_may_not_read_stay_hidden(
     metadata: Metadata, keeper: Keeper, forbidden: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "MOST_WAITS", 1)
+    monkeypatch.setattr(waits, "MOST_WAITS", 1)
     for _ in range(2):
         metadata.wait(OrderStatusTrigger(orders_conn_id="shop", order_id=["1"]), since=NOW)
     task = metadata.task("waiting")
@@ -387,6 +575,6 @@ def test_the_names_that_are_looked_for_are_those_of_the_classes() -> None:
         OrdersToSqlOperator.__name__,
     } == set(records.TRANSFERS)
     assert MergeExportsOperator.__name__ == records.MERGE
-    assert {OrderStatusSensor.__name__, OrdersUpdatedSensor.__name__} == set(records.SENSORS)
+    assert {OrderStatusSensor.__name__, OrdersUpdatedSensor.__name__} == set(waits.SENSORS)
     for trigger in (OrderStatusTrigger, OrdersUpdatedTrigger, PauseTrigger):
-        assert f"{trigger.__module__}.{trigger.__qualname__}".startswith(records.TRIGGERS)
+        assert f"{trigger.__module__}.{trigger.__qualname__}".startswith(waits.TRIGGERS)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_orders.plugins.page.exports import Export, TaskKey
-from airflow_provider_orders.plugins.page.records import Records, Wait
+from airflow_provider_orders.plugins.page.records import Records
 from airflow_provider_orders.plugins.page.report import (
     CHARTED_EXPORTS,
     LAST_EXPORTS,
@@ -16,6 +16,7 @@ from airflow_provider_orders.plugins.page.report import (
     Report,
     make_report,
 )
+from airflow_provider_orders.plugins.page.waits import Wait
 from tests.unit.plugins.metadata import NOW
 
 TASK = TaskKey("nightly", "manual__1", "export")
@@ -72,6 +73,15 @@ def test_each_connection_has_its_report() -> None:
     assert [(one.orders_conn_id, len(one.exports)) for one in found.connections] == [("a", 1), ("b", 2)]
 
 
+def test_failures_of_connections_that_are_not_known_come_last() -> None:
+    unknown = export(orders_conn_id=None, succeeded=False)
+
+    found = report(unknown, export(), unknown)
+
+    assert [(one.orders_conn_id, len(one.exports)) for one in found.connections] == [("shop", 1), (None, 2)]
+    assert found.recent_failures == 2
+
+
 def test_the_vendor_is_written_as_on_its_form() -> None:
     assert only(export()).vendor == "Genuka"
     assert only(export(source="fifth")).vendor == "fifth"
@@ -95,13 +105,13 @@ def test_the_chart_shows_the_last_exports() -> None:
 @pytest.mark.parametrize(
     ("fields", "hours"),
     [
-        ({"watermark": NOW - timedelta(hours=3)}, 3),
-        ({"watermark": None, "window": (None, NOW - timedelta(hours=4))}, 4),
-        ({"watermark": None, "window": (NOW - timedelta(hours=4), None)}, 1),
+        ({"window": (NOW - timedelta(hours=9), NOW - timedelta(hours=3))}, 3),
+        ({"mode": "window", "window": (None, NOW - timedelta(hours=4))}, 4),
+        ({"mode": "window", "window": (NOW - timedelta(hours=4), None)}, 1),
         ({"mode": "full", "started_at": NOW - timedelta(hours=2)}, 2),
-        ({"watermark": NOW + timedelta(hours=3), "started_at": NOW - timedelta(hours=2)}, 2),
+        ({"window": (None, NOW + timedelta(hours=3)), "started_at": NOW - timedelta(hours=2)}, 2),
     ],
-    ids=["watermark", "window", "open window", "full", "no later than its start"],
+    ids=["went on after an interruption", "window", "open window", "full", "no later than its start"],
 )
 def test_data_are_as_fresh_as_the_export_says(fields: dict[str, Any], hours: float) -> None:
     fields = {"started_at": NOW - timedelta(hours=1), **fields}
@@ -111,7 +121,8 @@ def test_data_are_as_fresh_as_the_export_says(fields: dict[str, Any], hours: flo
 
 def test_an_export_of_an_old_window_makes_data_no_older() -> None:
     connection = only(
-        export(1, watermark=NOW - timedelta(days=300)), export(2, watermark=NOW - timedelta(hours=3))
+        export(1, window=(None, NOW - timedelta(days=300))),
+        export(2, window=(None, NOW - timedelta(hours=3))),
     )
 
     assert hours_ago(connection.data_until) == 3
