@@ -83,6 +83,8 @@ class OrderApi(ABC, Generic[_S]):
     """Names of the shared filters that the vendor's listing has."""
     status_axis: ClassVar[str | None] = None
     """The axis that the filter ``statuses`` is about; None where the vendor lacks that filter."""
+    statuses_beyond_filter: ClassVar[Mapping[str, str]] = {}
+    """Canonical words that an order can also have by another field than that filter looks at, and which orders those are."""
     own_params: ClassVar[frozenset[str] | None]
     """Names that ``params`` may use; None where the vendor's list is not fully documented."""
     lookups: ClassVar[frozenset[str]] = frozenset({"id"})
@@ -201,12 +203,12 @@ class OrderApi(ABC, Generic[_S]):
                 vendor=self.vendor,
             )
 
-    def check_lookup(self, by: str) -> None:
+    def check_lookup(self, by: object) -> None:
         """Refuse a look-up that the vendor lacks.
 
         :raises ConfigurationError: naming the look-ups that there are.
         """
-        if by not in self.lookups:
+        if not isinstance(by, str) or by not in self.lookups:
             known = " or ".join(sorted(self.lookups))
             raise ConfigurationError(
                 f"{self.title} finds an order by {known}, not by {by!r}.", field="by", vendor=self.vendor

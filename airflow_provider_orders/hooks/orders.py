@@ -12,6 +12,7 @@ from airflow.sdk import BaseHook
 
 from airflow_provider_orders import connections
 from airflow_provider_orders.errors import ApiUnavailableError, ConfigurationError, OrdersError
+from airflow_provider_orders.hooks.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from airflow_provider_orders.http.sync import SyncClient
     from airflow_provider_orders.models.base import VendorOrder
 
-__all__ = ["OrdersHook"]
+__all__ = ["OrdersHook", "is_not_found"]
 
+_NOT_FOUND: Final = "orders_conn_id"
 _SUPERVISOR: Final = "airflow.sdk.execution_time.task_runner"
 
 
@@ -88,9 +90,9 @@ class OrdersHook(BaseHook):
 
     @classmethod
     async def aget_connection(cls, conn_id: str) -> Connection:
-        """Do the same in an event loop, without blocking it."""
+        """Do the same in an event loop, without blocking it; to its end, whoever is cancelled meanwhile."""
         try:
-            return await super().aget_connection(conn_id)
+            return await uninterrupted(super().aget_connection(conn_id))
         except AirflowNotFoundException:
             raise _no_connection(conn_id) from None
         except ImportError as error:
@@ -273,11 +275,19 @@ class OrdersHook(BaseHook):
         return connections.ui_field_behaviour(cls.conn_type)
 
 
+def is_not_found(error: BaseException) -> bool:
+    """Tell whether an error is about a connection that was not found.
+
+    That may pass: Airflow says so as well of a secrets backend or an API server that does not answer.
+    """
+    return isinstance(error, ConfigurationError) and error.field == _NOT_FOUND
+
+
 def _no_connection(conn_id: str) -> ConfigurationError:
     return ConfigurationError(
         f"There is no connection {conn_id!r}. Add it under Admin > Connections, with one of the types "
         f"{', '.join(sorted(connections.FORMS))}, or set AIRFLOW_CONN_{conn_id.upper()} where the tasks run.",
-        field="orders_conn_id",
+        field=_NOT_FOUND,
     )
 
 
@@ -306,4 +316,4 @@ async def _amask(credential: str) -> None:
         from airflow.sdk.log import amask_secret
     except ImportError:
         return
-    await amask_secret(credential)
+    await uninterrupted(amask_secret(credential))

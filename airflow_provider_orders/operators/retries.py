@@ -8,6 +8,8 @@ Error                 Airflow 3.3 and later                            Airflow 3
 other outage          a retry after the task's ``retry_delay``         the same
 credentials,          failed at once                                   failed at once
 arguments
+a connection that     a retry after the task's ``retry_delay``         the same
+is not found
 anything else         as for every task                                as for every task
 ====================  ===============================================  ===============================================
 
@@ -35,7 +37,7 @@ from airflow_provider_orders.errors import (
     PermissionDeniedError,
     RateLimitedError,
 )
-from airflow_provider_orders.hooks.orders import OrdersHook
+from airflow_provider_orders.hooks.orders import OrdersHook, is_not_found
 from airflow_provider_orders.lineage.mixin import ReportsLineageMixin
 from airflow_provider_orders.links.orders import NotesLinksMixin
 
@@ -85,7 +87,7 @@ class OrdersRetryPolicy(RetryPolicy):
         from airflow.sdk import RetryDecision
 
         del try_number, max_tries, context
-        if isinstance(exception, _FINAL):
+        if _is_final(exception):
             return RetryDecision.fail(f"{type(exception).__name__}: trying again changes nothing.")
         pause_s = _pause_s(exception)
         if pause_s is None:
@@ -140,7 +142,7 @@ class BaseRetryingOperator(NotesLinksMixin, ReportsLineageMixin, BaseOperator):
         if ti is None:
             return  # called by hand
         policy = getattr(self, "retry_policy", None)
-        if policy is None and isinstance(error, _FINAL):
+        if policy is None and _is_final(error):
             raise _without_retries(error) from None
         asked_s, rest_s = _pause_s(error), _LONGEST_PAUSE_S - self._paused_s
         if asked_s is None or rest_s <= 0:
@@ -171,6 +173,10 @@ def gives_slot_back(execute: _Execute) -> _Execute:
             raise
 
     return cast("_Execute", execute_or_give_slot_back)
+
+
+def _is_final(error: BaseException) -> bool:
+    return isinstance(error, _FINAL) and not is_not_found(error)
 
 
 def _pause_s(error: BaseException) -> float | None:

@@ -74,7 +74,8 @@ class OrderStatusSensor(BaseOrdersSensor):
         ``[sensors] default_timeout``, a week, where not given.
     :param deferrable: wait in the triggerer; Airflow's ``[operators] default_deferrable`` where not given.
     :param start_from_trigger: wait in the triggerer from the beginning, so that no worker slot is taken even once. What is
-        wrong with an argument is then found there. Works on Airflow 3.3 and later; earlier ones begin on a worker.
+        wrong with an argument is then found there, and a missing connection after two minutes. Works on Airflow 3.3 and
+        later; earlier ones begin on a worker.
     :param retry_policy: Airflow 3.3: decides about retries in place of
         :class:`~airflow_provider_orders.operators.retries.OrdersRetryPolicy`, with which what somebody has to correct fails
         at once, whatever ``retries`` says.
@@ -171,7 +172,7 @@ class OrderStatusSensor(BaseOrdersSensor):
             ignored=_plain(self.ignored, "ignored"),
             axis=self.axis or None,
             require=self.require,
-            at_least=_or_none(self.at_least),
+            at_least=self.at_least,
             not_found=self.not_found,
             **waiting,
         )
@@ -188,7 +189,7 @@ class OrderStatusSensor(BaseOrdersSensor):
             ignored=self.ignored,
             axis=self.axis or None,
             require=self.require,
-            at_least=_or_none(self.at_least),
+            at_least=self.at_least,
             not_found=self.not_found,
         )
 
@@ -255,11 +256,6 @@ def _plain(value: Any, argument: str) -> Any:
         f"{argument} must be plain words or a template for start_from_trigger; the result of another task is none.",
         field=argument,
     )
-
-
-def _or_none(value: Any) -> Any:
-    """Take what a template made of nothing for nothing."""
-    return None if value is None or value == "" else value
 
 
 def _seconds(value: float | timedelta) -> float:

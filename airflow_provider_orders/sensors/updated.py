@@ -120,7 +120,7 @@ class OrdersUpdatedSensor(BaseOrdersSensor):
         from airflow_provider_orders.waiting.updated import UpdatedRequest
 
         # A template may have made nothing of it.
-        since = _start_of(context) if self.updated_since in {None, ""} else self.updated_since
+        since = _start_of(context) if self.updated_since in (None, "") else self.updated_since
         statuses = self.statuses or None
         return UpdatedRequest(
             updated_since=moment_s(since, "updated_since"),

@@ -8,12 +8,14 @@ import functools
 import hashlib
 import json
 import logging
+import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
+from airflow_provider_orders.hooks.uninterrupted import uninterrupted
 from airflow_provider_orders.waiting.deadlines import moment_s
 from airflow_provider_orders.waiting.kinds import KINDS, check_axis, check_kinds
 
@@ -195,7 +197,7 @@ class _Store:
         """Give the position, None where there is none yet."""
         while self._accessors is not None:
             try:
-                stored = await self._accessors.aget(self._key)
+                stored = await uninterrupted(self._accessors.aget(self._key))
             except ValueError:  # how Airflow says that the trigger has several assets
                 log.warning(
                     "This OrderEventTrigger watches for several assets, so that its position cannot be kept. Give each "
@@ -216,7 +218,7 @@ class _Store:
             if self._accessors is None:
                 return
             try:
-                await self._accessors.aset(self._key, position)
+                await uninterrupted(self._accessors.aset(self._key, position))
             except Exception as error:  # noqa: BLE001 - the next one will do; an error would end every watcher
                 log.warning("The position cannot be stored at the moment: %s", type(error).__name__)
 
@@ -299,7 +301,7 @@ class OrdersUpdatedTrigger(BaseTrigger):
 
     It fires one event, a plain dict: ``status`` is ``met``, with ``account``, ``updated_since``, ``count`` and
     ``order_ids``, or ``timeout``, or ``error`` with ``kind``, ``message`` and ``details``. Outages and rate limits are
-    waited out for ``max_unavailable``.
+    waited out for ``max_unavailable``; a restart of the triggerer begins that count anew.
 
     :param orders_conn_id: id of the connection.
     :param updated_since: the moment, in seconds since the epoch.
@@ -311,8 +313,10 @@ class OrdersUpdatedTrigger(BaseTrigger):
     :param at_least: how many orders have to match.
     :param poke_interval: seconds between two polls.
     :param max_unavailable: seconds for which the API may be out of reach without a break.
-    :param first_poll_at: when to look for the first time, in seconds since the epoch; None for at once.
-    :param unavailable_since: since when the API has been out of reach, in seconds since the epoch, as the worker saw it.
+    :param first_poll_at: when to look for the first time, in seconds since the epoch; None for at once. A trigger that
+        starts later, as after a restart, looks within an interval.
+    :param unavailable_since: since when the API has been out of reach, in seconds since the epoch, as the worker saw it;
+        it counts before ``first_poll_at`` only.
     """
 
     def __init__(
@@ -378,18 +382,20 @@ class OrdersUpdatedTrigger(BaseTrigger):
 
     async def _watch(self) -> dict[str, Any]:
         from airflow_provider_orders.errors import ApiUnavailableError, RateLimitedError
-        from airflow_provider_orders.triggers.orders import open_client
+        from airflow_provider_orders.triggers.orders import is_first_start, open_client
         from airflow_provider_orders.waiting.clock import CLOCK
+        from airflow_provider_orders.waiting.deadlines import duration_s
         from airflow_provider_orders.waiting.shared import shared_client
 
-        unavailable_since = self.unavailable_since
-        if self.first_poll_at is not None:
-            await _pass(min(self.first_poll_at, self.deadline) - CLOCK.now())
+        interval_s = duration_s(self.poke_interval, "poke_interval")
+        max_unavailable_s = duration_s(self.max_unavailable, "max_unavailable")
+        unavailable_since = self.unavailable_since if is_first_start(self.first_poll_at) else None
+        await CLOCK.sleep(min(self._first_look_at(interval_s), self.deadline) - CLOCK.now())
         async with shared_client(
             self.orders_conn_id, functools.partial(open_client, self.orders_conn_id)
         ) as client:
             while True:
-                found, pause_s = None, self.poke_interval
+                found, pause_s = None, interval_s
                 try:
                     found = await self._look(client)
                     unavailable_since = None
@@ -398,7 +404,7 @@ class OrdersUpdatedTrigger(BaseTrigger):
                 except (ApiUnavailableError, RateLimitedError) as error:
                     now = CLOCK.now()
                     unavailable_since = now if unavailable_since is None else unavailable_since
-                    if now - unavailable_since >= self.max_unavailable:
+                    if now - unavailable_since >= max_unavailable_s:
                         raise
                     pause_s = max(pause_s, error.retry_after_s or 0.0)
                     log.warning("%s Asking again in %g s.", error, pause_s)
@@ -407,7 +413,18 @@ class OrdersUpdatedTrigger(BaseTrigger):
                 remaining = self.deadline - CLOCK.now()
                 if remaining <= 0:
                     return {"status": "timeout"}
-                await _pass(min(pause_s, remaining))
+                await CLOCK.sleep(min(pause_s, remaining))
+
+    def _first_look_at(self, interval_s: float) -> float:
+        from airflow_provider_orders.triggers.orders import is_first_start
+        from airflow_provider_orders.waiting.clock import CLOCK
+
+        if self.first_poll_at is None:
+            return CLOCK.now()
+        if is_first_start(self.first_poll_at):
+            return self.first_poll_at
+        # A restart begins all waits at once, and each polls by itself.
+        return CLOCK.now() + random.uniform(0.0, interval_s)  # noqa: S311 - jitter, no cryptography
 
     async def _look(self, client: AsyncClient) -> UpdatedOrders | None:
         """Look once; None where too few orders changed.
@@ -429,9 +446,3 @@ class OrdersUpdatedTrigger(BaseTrigger):
             found = await alook(client, request)
         log.info("%d orders changed", found["count"])
         return found if request.is_met(found) else None
-
-
-async def _pass(seconds: float) -> None:
-    from airflow_provider_orders.waiting.clock import CLOCK
-
-    await CLOCK.pass_until(asyncio.Event(), max(0.0, seconds), idle=True)

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_orders.hooks.orders import OrdersHook
+from airflow_provider_orders.errors import ConfigurationError, OrdersError
+from airflow_provider_orders.hooks.orders import OrdersHook, is_not_found
 from airflow_provider_orders.triggers.events import OrderEventTrigger, OrdersUpdatedTrigger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from airflow_provider_orders.errors import OrdersError
+    import jinja2
+    from airflow.sdk import DAG
+
     from airflow_provider_orders.http.aio import AsyncClient
     from airflow_provider_orders.waiting.conditions import Words
     from airflow_provider_orders.waiting.waits import WaitRequest, WaitResult
 
-__all__ = ["OrderEventTrigger", "OrderStatusTrigger", "OrdersUpdatedTrigger", "error_event", "open_client"]
+__all__ = [
+    "OrderEventTrigger", "OrderStatusTrigger", "OrdersUpdatedTrigger", "error_event", "is_first_start", "open_client",
+]  # fmt: skip
+
+log = logging.getLogger(__name__)
+
+_LOOK_UP_AGAIN_S: Final = (5.0, 10.0, 15.0, 30.0, 60.0)
+"""Pauses until a connection counts as missing: two minutes."""
 
 
 class OrderStatusTrigger(BaseTrigger):
@@ -28,7 +39,8 @@ class OrderStatusTrigger(BaseTrigger):
 
     It fires one event, a plain dict: ``status`` is ``met``, ``failed``, ``timeout`` or ``error``; ``orders`` holds a
     report per order, ``axes`` what it is about and ``account`` whose orders they are; an error comes with ``kind``,
-    ``message`` and ``details``. Outages and rate limits are waited out.
+    ``message`` and ``details``. Outages and rate limits are waited out for ``max_unavailable``; a restart of the triggerer
+    begins that count anew. A connection that is not found is looked up again for two minutes.
 
     :param orders_conn_id: id of the connection.
     :param order_id: ids or references of the orders.
@@ -45,7 +57,8 @@ class OrderStatusTrigger(BaseTrigger):
     :param poke_interval: seconds between two polls.
     :param max_unavailable: seconds for which the API may be out of reach without a break.
     :param first_poll_at: when to look for the first time, in seconds since the epoch; None for soon.
-    :param unavailable_since: since when the API has been out of reach, in seconds since the epoch, as the worker saw it.
+    :param unavailable_since: since when the API has been out of reach, in seconds since the epoch, as the worker saw it;
+        it counts before ``first_poll_at`` only.
     """
 
     def __init__(
@@ -107,9 +120,26 @@ class OrderStatusTrigger(BaseTrigger):
             },
         )
 
+    @property
+    def render_template_as_native_obj(self) -> bool:
+        """Whether a template gives a value rather than text: as the task's DAG, or the task itself, wants it."""
+        task: Any = self.task
+        wanted = getattr(task, "render_template_as_native_obj", None)
+        return bool(task and task.dag.render_template_as_native_obj) if wanted is None else wanted
+
+    def get_template_env(self, dag: DAG | None = None) -> jinja2.Environment:
+        """Give what a trigger that a task starts from is rendered with: Airflow's own knows of text only."""
+        rendering = super().get_template_env(dag)
+        if not self.render_template_as_native_obj:
+            return rendering
+        from jinja2.nativetypes import NativeEnvironment
+
+        native = NativeEnvironment(cache_size=0)
+        native.filters.update(rendering.filters)
+        return native
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch until the wait is over."""
-        from airflow_provider_orders.errors import ConfigurationError
         from airflow_provider_orders.waiting.poller import watch
 
         try:
@@ -121,7 +151,7 @@ class OrderStatusTrigger(BaseTrigger):
         yield TriggerEvent(_event(await watch(self.orders_conn_id, opening, request)))  # type: ignore[no-untyped-call]
 
     def _request(self) -> WaitRequest:
-        from airflow_provider_orders.waiting.deadlines import moment_s
+        from airflow_provider_orders.waiting.deadlines import duration_s, moment_s
         from airflow_provider_orders.waiting.waits import WaitRequest
 
         return WaitRequest(
@@ -134,18 +164,47 @@ class OrderStatusTrigger(BaseTrigger):
             require=self.require,
             at_least=self.at_least,
             not_found=self.not_found,
-            deadline=None if self.deadline in {None, ""} else moment_s(self.deadline),
-            interval_s=self.poke_interval,
-            max_unavailable_s=self.max_unavailable,
+            deadline=None if self.deadline in (None, "") else moment_s(self.deadline),
+            interval_s=duration_s(self.poke_interval, "poke_interval"),
+            max_unavailable_s=duration_s(self.max_unavailable, "max_unavailable"),
             first_poll_at=self.first_poll_at,
-            unavailable_since=self.unavailable_since,
+            unavailable_since=self.unavailable_since if is_first_start(self.first_poll_at) else None,
         )
 
 
 async def open_client(orders_conn_id: str) -> AsyncClient:
-    """Look a connection up and open a client for it."""
+    """Look a connection up, for two minutes if need be, and open a client for it.
+
+    A secrets backend, or an API server that restarts along with the triggerer, would end every wait otherwise.
+
+    :raises ConfigurationError: it is not there, not one of this package's types, or incomplete.
+    """
+    from airflow_provider_orders.waiting.clock import CLOCK
+
+    for pause_s in _LOOK_UP_AGAIN_S:
+        try:
+            return await _look_up_and_open(orders_conn_id)
+        except ConfigurationError as error:
+            if not is_not_found(error):
+                raise
+            log.warning("%s Looking it up again in %g s.", error, pause_s)
+        await CLOCK.sleep(pause_s)
+    return await _look_up_and_open(orders_conn_id)
+
+
+async def _look_up_and_open(orders_conn_id: str) -> AsyncClient:
     hook = await OrdersHook.afor_connection(orders_conn_id)
     return hook.get_async_client()
+
+
+def is_first_start(first_poll_at: float | None) -> bool:
+    """Tell whether the worker of a trigger has looked just now, rather than before the triggerer was restarted.
+
+    :param first_poll_at: when the worker wants the trigger to look for the first time.
+    """
+    from airflow_provider_orders.waiting.clock import CLOCK
+
+    return first_poll_at is not None and first_poll_at > CLOCK.now()
 
 
 def error_event(error: OrdersError) -> dict[str, Any]:

@@ -5,8 +5,8 @@ What can be asked follows from what the vendor's listing can do, never from whic
 ==================== =========================================================================================
 update filter         asks for
 ==================== =========================================================================================
-to the second         what changed since the newest change seen, less a minute
-by the day            what changed since the day before the newest order seen
+to the second         what changed since the last answer, less a minute
+by the day            what changed since the day before the last answer
 none, newest first    from the newest order back to the oldest one awaited; or of these, the ones with a status that can
                       end a wait
 none, no order        every order
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from airflow_provider_orders.apis.listing import Row
     from airflow_provider_orders.http.paging import PastTest
 
-__all__ = ["LOOKBACK", "Search", "every_order", "needs_moment", "searches"]
+__all__ = ["LOOKBACK", "Progress", "Search", "every_order", "needs_moment", "searches"]
 
 LOOKBACK: Final = timedelta(minutes=1)
-"""How far before the newest change seen to begin again: a vendor may date a change earlier than it shows it."""
+"""How far before the last answer to begin again: a vendor may date a change earlier than it shows it."""
 
 _DAY: Final = timedelta(days=1)
 
@@ -60,6 +60,43 @@ class Search:
     words: str
 
 
+class Progress:
+    """Since when to ask for what changed, by the vendor's own clock, of which nothing is known but what orders say.
+
+    Not since the newest change seen: others before it may not have been seen yet, where it was seen in an order that was
+    asked for by itself, or in an answer that broke off.
+
+    :param now: the time, by the monotonic clock.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.newest: tuple[datetime, str] | None = None
+        """The newest change seen, and of which order."""
+        self._noted_at = now
+        self._complete_from = now
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when what changed may not have been seen, by the vendor's clock; None where nothing is known of that."""
+        if self.newest is None:
+            return None
+        # When it was noted, that clock said no less; and as long before as ours, not much less than that long before.
+        unsure_s = max(0.0, self._noted_at - self._complete_from)
+        return max(self.newest[0], _EARLIEST) - timedelta(seconds=unsure_s)
+
+    def note(self, moment: datetime, order_id: str, *, now: float) -> None:
+        """Take note of a change that an order tells of."""
+        if self.newest is None or moment > self.newest[0]:
+            self.newest, self._noted_at = (moment, order_id), now
+
+    def complete(self, begun: float) -> None:
+        """Take note that each order was asked for, by itself or along with others, at that time or later.
+
+        :param begun: by the monotonic clock.
+        """
+        self._complete_from = max(self._complete_from, begun)
+
+
 def needs_moment(api: OrderApi[Any]) -> bool:
     """Tell whether the vendor is asked for what changed since a moment."""
     return api.capabilities.update_filter is not Granularity.NONE
@@ -71,7 +108,7 @@ def searches(
     """Give the ways to ask a vendor once for what changed.
 
     :param api: the vendor, for one connection.
-    :param since: the newest change, or order, seen so far, by the vendor's clock; None where nothing was seen.
+    :param since: since when, see :attr:`Progress.since`.
     :param oldest: the lowest id awaited; None where not all of them are numbers.
     :param words: the vendor's words that can end a wait, on the axis that its listing can be filtered by; None where
         others can, too, or where it has no such filter.

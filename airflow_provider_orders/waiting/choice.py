@@ -7,12 +7,11 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_orders.waiting.changes import searches
+from airflow_provider_orders.waiting.changes import Progress, searches
 from airflow_provider_orders.waiting.clock import CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
-    from datetime import datetime
 
     from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.waiting.changes import Search
@@ -64,8 +63,8 @@ class Choice:
         """The kind of the search chosen; None to ask for each order by itself."""
         self.due: float | None = None
         """When to search, by the monotonic clock; None to ask for each order by itself."""
-        self.newest: tuple[datetime, str] | None = None
-        """The newest change seen, by the vendor's own clock, and of which order."""
+        self.progress = Progress(CLOCK.monotonic())
+        """Since when to ask for what changed."""
 
     @property
     def is_searching(self) -> bool:
@@ -104,7 +103,13 @@ class Choice:
             )
             if self.due is None:
                 self.due = now + spread(0.1 * self._list.interval_s)
+                self.progress.complete(now - self._list.longest_unasked_s(CLOCK.now()))
         return was_searching != (best is not None)
+
+    def hasten(self) -> None:
+        """Search sooner where a wait has come with a shorter interval."""
+        if self.due is not None:
+            self.due = min(self.due, CLOCK.monotonic() + self._list.interval_s)
 
     def _is_worth_searching(self) -> bool:
         # Not back and forth, with each wait that comes and goes.
@@ -112,14 +117,18 @@ class Choice:
 
     def searches(self) -> list[Search]:
         """Give the ways to ask once that are not refused at present."""
-        since = self.newest[0] if self.newest else None
-        found = searches(self._api, since=since, oldest=self._list.oldest(), words=self._list.ending_words())
-        now = CLOCK.monotonic()
-        return [search for search in found if not self._is_refused(search.kind, now)]
+        found = searches(
+            self._api,
+            since=self.progress.since,
+            oldest=self._list.oldest(),
+            words=self._list.ending_words(),
+        )
+        return [search for search in found if not self.is_refused(search.kind)]
 
-    def _is_refused(self, kind: str, now: float) -> bool:
+    def is_refused(self, kind: str) -> bool:
+        """Tell whether a kind of search is to be done without at present."""
         cost = self._costs.get(kind)
-        return cost is not None and cost.refused > 0 and now < cost.until
+        return cost is not None and cost.refused > 0 and CLOCK.monotonic() < cost.until
 
     def _pages_of(self, search: Search) -> int:
         """Estimate what a search takes: what it took lately, or else the least that it can."""

@@ -32,5 +32,9 @@ class Clock:
             async with asyncio.timeout(seconds):
                 await wake.wait()
 
+    async def sleep(self, seconds: float) -> None:
+        """Let so much time pass; none if it is negative."""
+        await self.pass_until(asyncio.Event(), max(0.0, seconds), idle=True)
+
 
 CLOCK = Clock()

@@ -313,7 +313,7 @@ def order_ids(value: Any) -> list[str]:
 
 
 def _axis(model: type[VendorOrder], name: object, argument: str = "axis") -> None:
-    if name not in model.AXES:
+    if not isinstance(name, str) or name not in model.AXES:
         raise ConfigurationError(
             f"{model.VENDOR} orders have no axis {name!r} to wait on; they have {', '.join(sorted(model.AXES))}.",
             field=argument,
@@ -377,8 +377,8 @@ def _resolve(axis: StatusAxis, words: object, argument: str) -> _Choice:
 
 
 def _count(value: object, require: str, orders: int | None) -> int | None:
-    """Read ``at_least``."""
-    if value is None:
+    """Read ``at_least``; a template may have made nothing of it."""
+    if value in (None, ""):
         return None
     text = str(value).strip()
     number = int(text) if text.isascii() and text.isdigit() and not isinstance(value, bool) else 0

@@ -29,6 +29,7 @@ from airflow_provider_orders.errors import (
 )
 from airflow_provider_orders.waiting.choice import FEW, Choice
 from airflow_provider_orders.waiting.clock import CLOCK
+from airflow_provider_orders.waiting.conditions import Outcome
 from airflow_provider_orders.waiting.rounds import Rounds
 from airflow_provider_orders.waiting.searcher import OF_ONE_ORDER, Searcher
 from airflow_provider_orders.waiting.shared import OpenClient, shared_client, start_task
@@ -45,6 +46,7 @@ __all__ = ["Poller", "watch"]
 log = logging.getLogger(__name__)
 
 _LAST_LOOK_S: Final = 1.0
+_LONGEST_RETRY_AFTER_S: Final = 3600.0
 
 _OUTAGES: Final = (ApiUnavailableError, RateLimitedError)
 
@@ -163,8 +165,7 @@ class Poller:
         except Exception as error:
             _forget(self)
             for wait in self._waits:
-                if not wait.future.done():
-                    wait.future.set_exception(error)
+                wait.break_off(error)
             raise
 
     def _prepare(self, client: AsyncClient) -> None:
@@ -172,7 +173,13 @@ class Poller:
         self._choice = Choice(self._key, client.api, self._list)
         self._rounds = Rounds(self._list, self._choice)
         self._searcher = Searcher(
-            self._key, client, self._list, self._choice, self._rounds, self._note_answer
+            self._key,
+            client,
+            self._list,
+            self._choice,
+            self._rounds,
+            self._note_answer,
+            self._prove_reachable,
         )
 
     async def _serve(self) -> None:
@@ -203,8 +210,9 @@ class Poller:
         looks: list[WatchedOrder] = []
         async for wait in in_slices(overdue):
             recently = now - 0.1 * wait.interval_s
-            if is_polling or wait.has_had_last_look or wait.was_seen_since(recently):
-                wait.end("timeout")
+            is_decided = wait.outcome() is not Outcome.WAITING
+            if is_decided or is_polling or wait.has_had_last_look or wait.was_seen_since(recently):
+                wait.settle(now)
             elif not wait.future.done():
                 self._list.begin_last_look(wait)
                 self._list.deadlines.put(wait, now + _LAST_LOOK_S)
@@ -213,7 +221,7 @@ class Poller:
             self._last_looks += looks
         else:
             async for wait in in_slices(overdue):
-                wait.end("timeout")
+                wait.settle(now)
 
     def _pause_s(self, polling: asyncio.Task[None] | None) -> float | None:
         """Give the seconds until there is something to do, None for until somebody comes."""
@@ -244,6 +252,10 @@ class Poller:
             except ConfigurationError as error:
                 wait.fail(error)
                 continue
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one wait, the others go on
+                wait.break_off(error)
+                continue
+            self._bear_outage_no_longer_than(wait)
             fresh += [(order, first_at) for order in orders]
             if len(fresh) % 16 == 0:
                 await asyncio.sleep(0)
@@ -251,6 +263,7 @@ class Poller:
             return
         await self._reconsider()
         await self._rounds.begin(fresh)
+        self._choice.hasten()
 
     async def _reconsider(self) -> None:
         if self._choice.is_due():
@@ -264,25 +277,40 @@ class Poller:
     # Asking.
 
     async def _poll(self) -> None:
-        """Ask for all that is due."""
-        answers = self._answers
+        """Ask for all that is due, and end the waits that are over by that."""
         try:
-            last_looks, self._last_looks = self._last_looks, []
-            await self._look(last_looks)
-            if self._choice.due is not None and (self._outage or self._choice.due <= CLOCK.monotonic()):
-                await self._search()
-            if self._outage is not None and self._answers == answers and self._waits:
-                # Out of reach, as far as is known: one order shows whether it still is.
-                await self._look(self._rounds.take_next(1))
-            await self._recover()
-            await self._look(self._rounds.take_due())
-            while self._list.urgent:
-                urgent, self._list.urgent = self._list.urgent, []
-                await self._look([order for order in dict.fromkeys(urgent) if not order.is_seen])
-            await self._list.settle(CLOCK.now())
+            try:
+                await self._ask()
+            finally:
+                await self._list.settle(CLOCK.now())
             await self._reconsider()
         except _OUTAGES as error:
             await self._note_outage(error)
+
+    async def _ask(self) -> None:
+        answers = self._answers
+        last_looks, self._last_looks = self._last_looks, []
+        await self._look(last_looks)
+        if self._is_search_due():
+            await self._search()
+        if self._outage is not None and self._answers == answers and self._waits:
+            # Out of reach, as far as is known: one order shows whether it still is.
+            await self._look(self._rounds.take_next(1))
+        await self._recover()
+        await self._look(self._rounds.take_due())
+        while self._list.urgent:
+            urgent, self._list.urgent = self._list.urgent, []
+            async for order in in_slices(urgent):
+                if order.waits and not order.is_seen:
+                    self._rounds.put_now(order)
+            await self._look(self._rounds.take_due())
+
+    def _is_search_due(self) -> bool:
+        due, outage = self._choice.due, self._outage
+        if due is None:
+            return False
+        # The listing may be down alone, or the orders: in an outage the polls ask for one and the other by turns.
+        return due <= CLOCK.monotonic() if outage is None else outage.polls % 2 == 1
 
     async def _look(self, orders: Sequence[WatchedOrder]) -> None:
         """Ask for some orders, each by itself.
@@ -358,15 +386,36 @@ class Poller:
             await self._choose()
         await self._reconsider()
 
+    async def _prove_reachable(self, error: ApiUnavailableError) -> None:
+        """Ask for one order by itself, which shows whether it is the listing alone that gives no answer.
+
+        :raises ApiUnavailableError: it is not, as far as is known.
+        """
+        answers = self._answers
+        if not self._is_cut_off:
+            await self._look(self._rounds.take_next(1))
+        if self._answers == answers:
+            raise error
+
     # Outages.
+
+    @property
+    def _is_cut_off(self) -> bool:
+        """Whether nothing has answered since an outage began."""
+        outage, answered_at = self._outage, self._answered_at
+        return outage is not None and (answered_at is None or answered_at <= outage.since)
 
     async def _note_outage(self, error: ApiUnavailableError | RateLimitedError) -> None:
         now = CLOCK.now()
-        outage = self._outage
-        if outage is None or (self._answered_at is not None and self._answered_at > outage.since):
-            outage = self._outage = _Outage(now, 0.0, 0)
-        pause = max(self._list.interval_s, error.retry_after_s or 0.0)
+        # An answer that broke off, or came to a last look, does not end it: the next poll asks for one order.
+        outage = self._outage = self._outage or _Outage(now, 0.0, 0)
         outage.polls += 1
+        gives_up_at = await self._list.end_unavailable(
+            self._waits, error, since=outage.since, answered_at=self._answered_at, now=now
+        )
+        # Who asks to be left alone for longer than a wait bears with that is asked once more before it ends.
+        asked = min(error.retry_after_s or 0.0, _LONGEST_RETRY_AFTER_S, gives_up_at - now)
+        pause = max(self._list.interval_s, asked)
         outage.retry_at = CLOCK.monotonic() + pause
         log.warning(
             "%s: %s %d polls in a row have failed; asking again in %g s.",
@@ -375,9 +424,13 @@ class Poller:
             outage.polls,
             pause,
         )
-        await self._list.end_unavailable(
-            self._waits, error, since=outage.since, answered_at=self._answered_at, now=now
-        )
+
+    def _bear_outage_no_longer_than(self, wait: Wait) -> None:
+        """Ask again, in an outage, before it lasts too long for a wait that has come meanwhile."""
+        if self._outage is not None:
+            left = wait.gives_up_at(self._outage.since, self._answered_at) - CLOCK.now()
+            retry_at = CLOCK.monotonic() + max(wait.interval_s, left)
+            self._outage.retry_at = min(self._outage.retry_at, retry_at)
 
     async def _note_failing(self, order: WatchedOrder, error: ApiUnavailableError) -> None:
         """One order gives no answer while others do: that is between it and its own waits."""

@@ -72,7 +72,9 @@ class Rounds:
         is_few = self.may_be_prompt(len(fresh))
         async for order, first_at in in_slices(fresh):
             if order.waits:
-                self._agenda.put(order, self._first_look(order, first_at, is_few=is_few))
+                first_look = self._first_look(order, first_at, is_few=is_few)
+                # Others may await it already, and no later.
+                self._agenda.put(order, first_look if order.due is None else min(first_look, order.due))
 
     def _first_look(self, order: WatchedOrder, first_at: float | None, *, is_few: bool) -> float:
         now = CLOCK.monotonic()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_orders.errors import (
+    ApiUnavailableError,
     ConfigurationError,
     OrderNotFoundError,
     PaginationError,
@@ -21,7 +22,7 @@ from airflow_provider_orders.waiting.clock import CLOCK
 from airflow_provider_orders.waiting.watchlist import in_slices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Awaitable, Callable, Hashable, Iterable
 
     from airflow_provider_orders.apis.listing import Row
     from airflow_provider_orders.http.aio import AsyncClient
@@ -39,7 +40,12 @@ log = logging.getLogger(__name__)
 OF_ONE_ORDER: Final = (ConfigurationError, PaginationError, UnexpectedPayloadError, UnsafeRedirectError)
 """Answers that say nothing of other orders."""
 
-_OF_A_SEARCH: Final = (*OF_ONE_ORDER, OrderNotFoundError, PermissionDeniedError)
+
+class _ListingDownError(Exception):
+    """A listing gives no answer, while orders can be had by themselves."""
+
+
+_OF_A_SEARCH: Final = (*OF_ONE_ORDER, OrderNotFoundError, PermissionDeniedError, _ListingDownError)
 
 
 class _TooMany(Exception):  # noqa: N818 - not an error: there is a cheaper way
@@ -59,6 +65,7 @@ class Searcher:
     :param choice: which searches there are, and what they took.
     :param rounds: when each order is asked for by itself.
     :param on_answer: called for each page.
+    :param prove_reachable: called where a listing gives no answer; raises its error where nothing else does, either.
     """
 
     def __init__(
@@ -69,6 +76,7 @@ class Searcher:
         choice: Choice,
         rounds: Rounds,
         on_answer: Callable[[], None],
+        prove_reachable: Callable[[ApiUnavailableError], Awaitable[None]],
     ) -> None:
         self._key = key
         self._client = client
@@ -76,6 +84,7 @@ class Searcher:
         self._choice = choice
         self._rounds = rounds
         self._on_answer = on_answer
+        self._prove_reachable = prove_reachable
         self._all_pages: int | None = None
         self._versions: dict[str, int] = {}
         self._needs_moment = needs_moment(client.api)
@@ -83,7 +92,7 @@ class Searcher:
     @property
     def lacks_moment(self) -> bool:
         """Whether no order was seen yet that says since when to ask."""
-        return self._needs_moment and self._choice.newest is None
+        return self._needs_moment and self._choice.progress.newest is None
 
     def forget(self) -> None:
         """Forget what the last answer had."""
@@ -91,7 +100,7 @@ class Searcher:
 
     async def search(self, search: Search) -> bool:
         """Search once; where that proves too much, or no good, the search is refused for a while."""
-        newest = self._choice.newest
+        newest, begun = self._choice.progress.newest, CLOCK.monotonic()
         if self.lacks_moment:
             return self._refuse(search, "no order says when it changed")
         known, self._versions = self._versions, {}
@@ -104,6 +113,7 @@ class Searcher:
         if newest is not None and not self._versions and await self._is_there(newest[1]):
             return self._refuse(search, "it leaves out an order that has changed since")
         self._choice.note_pages(search.kind, pages)
+        self._choice.progress.complete(begun)
         return True
 
     def _refuse(self, search: Search, reason: str) -> bool:
@@ -114,8 +124,8 @@ class Searcher:
         """Tell whether the newest order seen is still there, which an empty answer has left out."""
         try:
             await self._client.fetch_order(order_id)
-        except (OrderNotFoundError, *OF_ONE_ORDER):
-            self._choice.newest = None
+        except (OrderNotFoundError, ApiUnavailableError, *OF_ONE_ORDER):
+            self._choice.progress.newest = None
             return False
         return True
 
@@ -125,19 +135,19 @@ class Searcher:
         if unseen <= FEW or (self._all_pages is not None and 2 * self._all_pages > unseen):
             return False
         able = [search for search in self._choice.searches() if search.kind == "newest"]
+        search, begun = able[0] if able else every_order(), CLOCK.monotonic()
+        if self._choice.is_refused(search.kind):
+            return False
         try:
-            self._all_pages = await self._walk(
-                able[0] if able else every_order(), most=max(1, unseen // 2), known={}
-            )
+            self._all_pages = await self._walk(search, most=max(1, unseen // 2), known={})
         except _TooMany as error:
             self._all_pages = error.pages
             return False
         except _OF_A_SEARCH as error:
-            log.info("%s: cannot read all orders at once: %s", self._key, error)
-            self._all_pages = len(self._list)
-            return False
+            return self._refuse(search, str(error))
         finally:
             self._versions = {}
+        self._choice.progress.complete(begun)
         async for order in in_slices(self._list.orders):
             if not order.is_seen and order.waits:  # it is not there, or not under the id asked for
                 self._rounds.put_soon(order)
@@ -150,17 +160,22 @@ class Searcher:
         :param known: the versions of orders that the last answer had.
         :return: how many pages there were.
         :raises _TooMany: more than that.
+        :raises _ListingDownError: there was no answer, or to the first pages only.
         """
         pages, size = 0, max(1, self._client.api.settings.page_size)
         walk = self._client.iter_pages(search.query, is_past=search.is_past, newest_first=search.newest_first)
-        async with aclosing(walk) as found:
-            async for page in found:
-                pages += 1
-                in_all = 0 if page.total is None or search.is_past else -(-page.total // size)
-                if max(pages, in_all) > most:
-                    raise _TooMany(max(pages, in_all))
-                await self._match(page.rows, known)
-                self._on_answer()
+        try:
+            async with aclosing(walk) as found:
+                async for page in found:
+                    pages += 1
+                    in_all = 0 if page.total is None or search.is_past else -(-page.total // size)
+                    if max(pages, in_all) > most:
+                        raise _TooMany(max(pages, in_all))
+                    await self._match(page.rows, known)
+                    self._on_answer()
+        except ApiUnavailableError as error:
+            await self._prove_reachable(error)
+            raise _ListingDownError(str(error)) from error
         return max(pages, search.listings)
 
     async def _match(self, rows: Iterable[Row], known: dict[str, int]) -> None:
@@ -209,6 +224,4 @@ class Searcher:
         if moment is None:
             return
         moment = min(moment, datetime.fromtimestamp(CLOCK.now(), UTC))
-        newest = self._choice.newest
-        if newest is None or moment > newest[0]:
-            self._choice.newest = (moment, summary.identity)
+        self._choice.progress.note(moment, summary.identity, now=CLOCK.monotonic())

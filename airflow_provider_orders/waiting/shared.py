@@ -29,7 +29,7 @@ __all__ = ["OpenClient", "shared_client", "start_task"]
 _T = TypeVar("_T")
 
 OpenClient: TypeAlias = "Callable[[], Awaitable[AsyncClient]]"
-"""Looks the connection up and opens a client for it."""
+"""Looks the connection up and opens a client for it; may be cancelled at any moment."""
 
 
 class _Lease:

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from airflow_provider_orders.waiting.conditions import OrderReport, StatusWords, Words
 
 __all__ = [
-    "Wait", "WaitRequest", "WaitResult", "WatchedOrder", "check_id", "check_request", "check_rest", "condition_of",
+    "SHORTEST_S", "Wait", "WaitRequest", "WaitResult", "WatchedOrder", "check_id", "check_request", "check_rest",
+    "condition_of",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
-_SHORTEST_S: Final = 0.1
+SHORTEST_S: Final = 0.1
+
+_IN_SECONDS: Final = ("interval_s", "max_unavailable_s", "deadline", "first_poll_at", "unavailable_since")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,10 @@ def check_rest(api: OrderApi[Any], request: WaitRequest) -> None:
         raise ConfigurationError(
             f"not_found must be fail or wait, not {request.not_found!r}.", field="not_found"
         )
+    for name in _IN_SECONDS:
+        value = getattr(request, name)
+        if value is not None and not isinstance(value, int | float):
+            raise ConfigurationError(f"{name} must be seconds, not {value!r}.", field=name)
     api.check_lookup(request.by)
 
 
@@ -171,7 +178,7 @@ class Wait:
     def __init__(self, request: WaitRequest, *, joined_at: float, writer: Executor) -> None:
         self.request: WaitRequest | None = request
         self.joined_at = joined_at
-        self.interval_s = max(_SHORTEST_S, request.interval_s)
+        self.interval_s = request.interval_s
         self.deadline = request.deadline
         self.not_found = request.not_found
         self.max_unavailable_s = request.max_unavailable_s
@@ -230,6 +237,23 @@ class Wait:
     def fail(self, error: OrdersError) -> None:
         """End it with an error."""
         self.end("error", error)
+
+    def break_off(self, error: Exception) -> None:
+        """End it with an error that nobody foresaw."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def gives_up_at(self, since: float, answered_at: float | None) -> float:
+        """Say until when it bears with an outage.
+
+        :param since: since when the API has been out of reach.
+        :param answered_at: when it last answered; all three in seconds since the epoch.
+        """
+        begun = max(since, self.joined_at)
+        earlier = self.unavailable_since
+        if earlier is not None and (answered_at is None or answered_at < earlier):
+            begun = earlier
+        return begun + self.max_unavailable_s
 
     def was_seen_since(self, moment: float) -> bool:
         """Tell whether the answers for all of its orders are no older than that."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from airflow_provider_orders.waiting.agenda import Agenda
 from airflow_provider_orders.waiting.conditions import Outcome, StatusCondition, order_ids
 from airflow_provider_orders.waiting.waits import (
+    SHORTEST_S,
     Wait,
     WaitRequest,
     WatchedOrder,
@@ -76,6 +77,14 @@ class Watchlist:
             return None
         return min(int(row_id) for row_id in ids if row_id is not None)
 
+    def longest_unasked_s(self, now: float) -> float:
+        """Give for how many seconds the order has not been asked for that has not been for the longest.
+
+        Leaves out those that will be in any case: nothing has shown them yet, or they alone cannot be had at present.
+        """
+        asked = (order.seen_at for order in self.orders if order.seen_at and order.failing_since is None)
+        return max(0.0, now - min(asked, default=now))
+
     def ending_words(self) -> set[str] | None:
         """Give the vendor's words that can end a wait, on the axis that its listing can be filtered by.
 
@@ -106,6 +115,7 @@ class Watchlist:
             check_id(self._api, order_id, request.by)
         if wait.future.done():
             return []
+        wait.interval_s = max(SHORTEST_S, wait.interval_s)
         wait.request, wait.condition, wait.account = None, condition, self._api.settings.account
         self._conditions[condition] += 1
         self._intervals[wait.interval_s] += 1
@@ -213,7 +223,7 @@ class Watchlist:
 
     async def miss(self, order: WatchedOrder, error: OrderNotFoundError, *, now: float) -> None:
         """Take note that an order is not there."""
-        order.words = order.version = None
+        order.words, order.seen_at, order.version = None, now, None
         async for wait in in_slices(order.waits):
             if wait.not_found == "fail":
                 wait.fail(error)
@@ -238,7 +248,7 @@ class Watchlist:
     def _update(
         self, wait: Wait, condition: StatusCondition, order: WatchedOrder, index: int, now: float
     ) -> None:
-        before = wait.outcomes[index]
+        before, was_decided = wait.outcomes[index], wait.outcome() is not Outcome.WAITING
         outcome = Outcome.WAITING if order.words is None else condition.outcome(order.words)
         wait.outcomes[index] = outcome
         wait.unseen -= before is None
@@ -246,7 +256,7 @@ class Watchlist:
         wait.failed += (outcome is Outcome.FAILED) - (before is Outcome.FAILED)
         is_decided = wait.outcome() is not Outcome.WAITING
         if wait.unseen:
-            if is_decided:
+            if is_decided and not was_decided:
                 # The report says where every order stands, as that of a sensor that pokes.
                 self.urgent += [other for other in wait.orders if not other.is_seen]
         elif len(wait.orders) == 1:
@@ -268,23 +278,28 @@ class Watchlist:
         since: float,
         answered_at: float | None,
         now: float,
-    ) -> None:
+    ) -> float:
         """End the waits for which the API has been out of reach for too long, or whose time is up meanwhile.
 
         :param error: why it is.
         :param since: since when.
         :param answered_at: when it last answered.
         :param now: now; all three in seconds since the epoch.
+        :return: when the next wait will be ended so, in seconds since the epoch, too.
         """
+        next_at = float("inf")
         async for wait in in_slices(waits):
-            begun = max(since, wait.joined_at)
-            earlier = wait.unavailable_since
-            if earlier is not None and (answered_at is None or answered_at < earlier):
-                begun = earlier
-            if now - begun >= wait.max_unavailable_s:
+            if wait.condition is None:
+                continue  # its turn to be taken in has not come yet
+            gives_up_at = wait.gives_up_at(since, answered_at)
+            is_given_up = now >= gives_up_at
+            if is_given_up and wait.outcome() is Outcome.WAITING:
                 wait.fail(error)
-            elif wait.is_over_by(now):
-                wait.end("timeout")
+            elif is_given_up or wait.is_over_by(now):
+                wait.settle(now)
+            else:
+                next_at = min(next_at, gives_up_at)
+        return next_at
 
 
 async def in_slices(things: Iterable[_T]) -> AsyncIterator[_T]:

@@ -433,6 +433,27 @@ class TestInAnEventLoop:
         assert hook.api.order_model.parse(raw).identity() == order_id
         assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
+    async def test_a_look_up_goes_to_its_end_though_nobody_waits_for_it(
+        self, orders_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun, answered, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def ask(conn_id: str) -> Connection:
+            begun.set()
+            await answered.wait()
+            ended.set()
+            return Connection(conn_id=conn_id, conn_type="dipli")
+
+        monkeypatch.setattr(BaseHook, "aget_connection", ask)
+        waiting = asyncio.create_task(OrdersHook.afor_connection("dipli_default"))
+        await begun.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        answered.set()
+        await asyncio.wait_for(ended.wait(), timeout=10)
+        assert orders_sandbox.requests == []
+
     async def test_errors_are_the_same(self, connect: Connect) -> None:
         with pytest.raises(ConfigurationError, match="company_id is missing"):
             await OrdersHook.afor_connection(connect("genuka", company_id=None))

@@ -69,6 +69,9 @@ OTHERS = [
     UnsafeRedirectError("x"),
     OrderFailedError("x"),
     OrdersError("x"),
+    ConfigurationError(
+        "There is no connection, or a secrets backend did not answer.", field="orders_conn_id"
+    ),
     ValueError("x"),
 ]
 OPERATORS = (
@@ -82,7 +85,8 @@ OPERATORS = (
 
 
 def error_id(error: BaseException) -> str:
-    return f"{type(error).__name__}-{getattr(error, 'retry_after_s', None)}"
+    about = getattr(error, "retry_after_s", None) or getattr(error, "field", None)
+    return f"{type(error).__name__}-{about}"
 
 
 def running(*, try_number: int = 1, retries: int = 0) -> Context:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pytest
     from airflow.sdk import Context
 
-    from airflow_provider_orders.triggers.orders import OrderStatusTrigger
+    from airflow_provider_orders.triggers.orders import OrderStatusTrigger, OrdersUpdatedTrigger
 
 # Its home moved between 3.1 and 3.3.
 Rescheduled: type[Any] = vars(airflow_sensor)["AirflowRescheduleException"]
@@ -137,7 +137,7 @@ def over_the_wire(trigger: OrderStatusTrigger) -> OrderStatusTrigger:
     return made
 
 
-async def fire(trigger: OrderStatusTrigger) -> Any:
+async def fire(trigger: OrderStatusTrigger | OrdersUpdatedTrigger) -> Any:
     """Run a trigger until its one event."""
     events = [event async for event in trigger.run()]
     (event,) = events

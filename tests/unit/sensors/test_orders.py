@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pytest
 from airflow.providers.common.compat.sdk import (
@@ -330,16 +331,20 @@ class TestTheSameInEachMode:
             ({"order_id": []}, "order_id"),
             ({"order_id": "A-7"}, "order_id"),
             ({"by": "reference"}, "by"),
+            ({"by": ["id"]}, "by"),
             ({"wanted": "delivred"}, "wanted"),
             ({"failed": "lost"}, "failed"),
             ({"axis": "payment"}, "axis"),
+            ({"axis": ["fulfillment"]}, "axis"),
             ({"require": "most"}, "require"),
             ({"at_least": 2}, "at_least"),
             ({"not_found": "shrug"}, "not_found"),
             ({"deadline": "2020-01-01T00:00:00Z"}, "deadline"),
             ({"deadline": "2099-01-01T00:00:00"}, "deadline"),
             ({"deadline": "soon"}, "deadline"),
+            ({"deadline": ["2099-01-01T00:00:00Z"]}, "deadline"),
             ({"max_unavailable": -1}, "max_unavailable"),
+            ({"max_unavailable": "1h"}, "max_unavailable"),
             ({"wanted": {"weather": "rain"}}, "wanted"),
             ({"wanted": "shipped", "failed": ["shipped"]}, "failed"),
             ({"orders_conn_id": "nowhere"}, "orders_conn_id"),
@@ -466,6 +471,8 @@ class TestStartingInTheTriggerer:
             ({"axis": "payment"}, "axis"),
             ({"at_least": 2}, "at_least"),
             ({"deadline": "soon"}, "deadline"),
+            ({"deadline": ["2099-01-01T00:00:00Z"]}, "deadline"),
+            ({"max_unavailable": "1h"}, "max_unavailable"),
         ],
     )
     async def test_what_is_wrong_is_found_there(
@@ -478,6 +485,52 @@ class TestStartingInTheTriggerer:
         assert event["details"]["field"] == field
         assert orders_sandbox.requests == []
 
+    @pytest.mark.parametrize("native", [False, True])
+    @pytest.mark.parametrize(
+        ("arguments", "name"),
+        [
+            ({"order_id": "{{ params.ids }}"}, "order_id"),
+            ({"order_id": "{{ params.ids[0] }}"}, "order_id"),
+            ({"order_id": "A-{{ ds | default('7') }}"}, "order_id"),
+            ({"wanted": "{{ params.wanted }}"}, "wanted"),
+            ({"wanted": {"fulfillment": "{{ params.wanted.fulfillment }}"}}, "wanted"),
+            ({"axis": "{{ params.nothing }}"}, "axis"),
+            ({"at_least": "{{ params.nothing }}"}, "at_least"),
+            ({"deadline": "{{ params.at + macros.timedelta(days=1) }}"}, "deadline"),
+            ({"order_id": "{{ params.at | ts }}"}, "order_id"),
+        ],
+    )
+    def test_templates_give_what_they_give_on_a_worker(
+        self, arguments: dict[str, Any], name: str, native: bool
+    ) -> None:
+        values = {
+            "params": {
+                "ids": ["101", "102"],
+                "wanted": {"fulfillment": "shipped"},
+                "nothing": "",
+                "at": datetime(2026, 1, 2, tzinfo=UTC),
+            },
+            "macros": SimpleNamespace(timedelta=timedelta),
+        }
+        with DAG(f"rendered_{native}", schedule=None, render_template_as_native_obj=native) as dag:
+            on_worker = self.sensor(**arguments)
+        in_triggerer = trigger_of(dag, "wait")
+
+        on_worker.render_template_fields(cast("Any", values))
+        in_triggerer.render_template_fields(cast("Any", values))
+
+        assert getattr(in_triggerer, name) == getattr(on_worker, name)
+        assert type(getattr(in_triggerer, name)) is type(getattr(on_worker, name))
+
+    @pytest.mark.parametrize("at_least", ["", None, "1"])
+    async def test_a_number_that_a_template_made_nothing_of_is_none(
+        self, orders_sandbox: Sandbox, at_least: str | None
+    ) -> None:
+        (order_id,) = pending_orders(orders_sandbox, "dipli")
+        orders_sandbox.set_status("dipli", order_id, "shipped")
+        made = OrderStatusTrigger(orders_conn_id="dipli_default", order_id=order_id, at_least=at_least)
+        assert (await fire(made))["status"] == "met"
+
     def test_the_result_of_another_task_is_not_possible(self) -> None:
         with DAG("from_task", schedule=None):
 
@@ -488,6 +541,20 @@ class TestStartingInTheTriggerer:
             with pytest.raises(errors.ConfigurationError) as caught:
                 self.sensor(order_id=choose())
         assert caught.value.field == "order_id"
+
+
+def trigger_of(dag: DAG, task_id: str) -> OrderStatusTrigger:
+    """Make the trigger that a task starts from as the triggerer does, from what is stored of the DAG."""
+    from airflow.serialization import decoders
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    decode: Any = decoders.smart_decode_trigger_kwargs
+    stored: Any = DagSerialization.from_dict(DagSerialization.to_dict(dag)).get_task(task_id)
+    kwargs = stored.start_trigger_args.trigger_kwargs
+    decoded = {name: decode(value) for name, value in kwargs.get("__var", kwargs).items()}
+    made = OrderStatusTrigger(**decoded)
+    made.task_instance = cast("Any", SimpleNamespace(task=stored, task_id=task_id))
+    return made
 
 
 class TestDeferring:

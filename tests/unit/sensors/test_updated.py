@@ -169,12 +169,14 @@ class TestTheSameInEachMode:
         [
             ({"statuses": "nonsense"}, "statuses"),
             ({"axis": "payment"}, "axis"),
+            ({"axis": ["fulfillment"]}, "axis"),
             ({"ambassador_id": 7}, "ambassador_id"),
             ({"vendor_params": {"colour": "red"}}, "params"),
             ({"at_least": 0}, "at_least"),
             ({"deadline": "tomorrow"}, "deadline"),
             ({"max_unavailable": -1}, "max_unavailable"),
             ({"updated_since": "yesterday"}, "updated_since"),
+            ({"updated_since": ["2026-01-01T00:00:00Z"]}, "updated_since"),
             ({"updated_since": "2026-01-01T00:00:00"}, "updated_since"),
         ],
     )

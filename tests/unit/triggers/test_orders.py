@@ -194,7 +194,7 @@ class TestTheDeadline:
         assert datetime.fromisoformat(report.pop("seen_at")).tzinfo == UTC
         assert event == {
             "status": "timeout",
-            "account": "127.0.0.1",
+            "account": "dipli_default",
             "axes": ["fulfillment"],
             "orders": [
                 {
@@ -242,10 +242,13 @@ class TestTheEvent:
         assert details.items() <= event["details"].items()
         assert secrets_in(json.dumps(event)) == []
 
-    async def test_a_connection_that_is_gone_is_an_event_too(self, orders_sandbox: Sandbox) -> None:
+    async def test_a_connection_that_is_gone_is_an_event_too(
+        self, orders_sandbox: Sandbox, world: World
+    ) -> None:
         event = await fire(trigger(["1"], "nowhere"))
         assert (event["status"], event["kind"]) == ("error", "ConfigurationError")
         assert orders_sandbox.requests == []
+        assert world.slept
 
     async def test_an_order_that_is_not_as_documented_is_an_event(
         self, orders_sandbox: Sandbox, world: World

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from airflow_provider_orders.sandbox.clock import Clock as SandboxClock
+
 __all__ = ["HeldClock"]
 
 
@@ -26,11 +28,13 @@ class HeldClock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, most_s: float = 86400.0) -> None:
         self.passed_s = 0.0
-        self._start = CLOCK.now()
+        self.began_at = CLOCK.now()
+        """What time it was at the beginning, in seconds since the epoch."""
         self._most_s = most_s
         self._happenings: list[tuple[float, int, Callable[[], object]]] = []
+        self._followers: list[SandboxClock] = []
         self._real_pass = CLOCK.pass_until
-        monkeypatch.setattr(CLOCK, "now", lambda: self._start + self.passed_s)
+        monkeypatch.setattr(CLOCK, "now", lambda: self.began_at + self.passed_s)
         monkeypatch.setattr(CLOCK, "monotonic", lambda: self.passed_s)
         monkeypatch.setattr(CLOCK, "pass_until", self._pass_until)
         self._flushing: list[asyncio.Event] = []
@@ -40,6 +44,10 @@ class HeldClock:
     def at(self, seconds: float, happening: Callable[[], object]) -> None:
         """Let something happen at a time, counted from the beginning."""
         heapq.heappush(self._happenings, (seconds, len(self._happenings), happening))
+
+    def lead(self, other: SandboxClock) -> None:
+        """Let a vendor's clock go on as this one does, whatever time that says it is."""
+        self._followers.append(other)
 
     def _flush_of(self) -> Callable[[Wait], Awaitable[None]]:
         async def flush(wait: Wait) -> None:
@@ -66,6 +74,14 @@ class HeldClock:
         until = self.passed_s + seconds if seconds is not None else float("inf")
         if self._happenings and self._happenings[0][0] <= until:
             until, _, happening = heapq.heappop(self._happenings)
+            self._go_on(until)
             happening()
-        self.passed_s = max(self.passed_s, until)
+        else:
+            self._go_on(until)
+
+    def _go_on(self, until: float) -> None:
+        step = max(0.0, until - self.passed_s)
+        self.passed_s += step
+        for follower in self._followers:
+            follower.advance(step)
         assert self.passed_s < self._most_s, "waits for ever"

@@ -293,8 +293,9 @@ class TestAtLeast:
             StatusCondition.of(PopsellOrder, at_least=1, require="any", orders=3)
         assert caught.value.field == "at_least"
 
-    def test_may_come_from_a_template(self) -> None:
-        assert StatusCondition.of(PopsellOrder, at_least="2", orders=2).at_least == 2
+    @pytest.mark.parametrize(("value", "expected"), [("2", 2), ("", None)])
+    def test_may_come_from_a_template(self, value: str, expected: int | None) -> None:
+        assert StatusCondition.of(PopsellOrder, at_least=value, orders=2).at_least == expected
 
 
 class TestRefused:
@@ -303,6 +304,7 @@ class TestRefused:
         [
             ({"axis": "weather"}, "axis"),
             ({"axis": "payment"}, "axis"),
+            ({"axis": ["fulfillment"]}, "axis"),
             ({"require": "some"}, "require"),
             ({"wanted": "delivred"}, "wanted"),
             ({"wanted": ""}, "wanted"),

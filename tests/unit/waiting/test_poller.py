@@ -292,6 +292,19 @@ class TestTheFirstInterval:
         await waits.wait(order_id, first_poll_at=CLOCK.now() + 45)
         assert clock.passed_s == pytest.approx(45)
 
+    async def test_one_with_a_short_interval_hastens_the_many(
+        self, many_orders: Sandbox, clock: HeldClock
+    ) -> None:
+        waits = Waits(many_orders)
+        *ids, quick = waits.pending(61)
+        joined: list[asyncio.Future[WaitResult]] = []
+        clock.at(4000, lambda: joined.append(asyncio.ensure_future(waits.wait(quick, interval_s=5))))
+        clock.at(4100, lambda: waits.deliver(quick))
+        clock.at(4400, lambda: waits.deliver(*ids))
+        await waits.wait_for_all(ids, interval_s=3600)
+        await joined[0]
+        assert waits.ended_at[quick] <= 4100 + 10
+
 
 class TestFaults:
     @pytest.mark.parametrize("way", [("popsell", "login"), ("genuka", "login"), ("valomnia", None)])
@@ -428,6 +441,40 @@ class TestFaults:
         assert isinstance(waits.results[broken].error, errors.ApiUnavailableError)
         assert waits.ended_at[broken] >= 1800
 
+    async def test_a_pause_that_the_vendor_asks_for_is_no_longer_than_an_outage_may_be(
+        self, many_orders: Sandbox, clock: HeldClock
+    ) -> None:
+        waits = Waits(many_orders)
+        ids = waits.pending(3)
+        joined: list[asyncio.Future[WaitResult]] = []
+        clock.at(
+            1.5 * INTERVAL_S,
+            lambda: many_orders.inject("rate_limit", vendor="genuka", retry_after="50000", times=None),
+        )
+        clock.at(600, lambda: joined.append(asyncio.ensure_future(waits.wait(ids[2], max_unavailable_s=300))))
+        await asyncio.gather(
+            waits.wait(ids[0], max_unavailable_s=1800), waits.wait(ids[1], max_unavailable_s=20000)
+        )
+        await joined[0]
+        assert {type(result.error) for result in waits.results.values()} == {errors.RateLimitedError}
+        assert 1800 <= waits.ended_at[ids[0]] <= 1800 + 3 * INTERVAL_S
+        assert 20000 <= waits.ended_at[ids[1]] <= 20000 + 3 * INTERVAL_S
+        assert 900 <= waits.ended_at[ids[2]] <= 900 + 3 * INTERVAL_S
+        assert len(many_orders.requests) < 60
+
+    async def test_a_pause_that_the_vendor_asks_for_is_an_hour_at_the_most(
+        self, many_orders: Sandbox, clock: HeldClock
+    ) -> None:
+        waits = Waits(many_orders)
+        (order_id,) = waits.pending(1)
+        clock.at(
+            1.5 * INTERVAL_S, lambda: many_orders.inject("rate_limit", vendor="genuka", retry_after="50000")
+        )
+        clock.at(2.5 * INTERVAL_S, lambda: waits.deliver(order_id))
+        result = await waits.wait(order_id, max_unavailable_s=86400)
+        assert result.status == "met"
+        assert waits.ended_at[order_id] <= 3600 + 3 * INTERVAL_S
+
 
 class TestNotFound:
     @pytest.mark.parametrize("others", [0, 100])
@@ -479,6 +526,87 @@ class TestSeveralOrders:
         assert result.status == "met"
         assert Counter(report["outcome"] for report in result.reports) == {"met": 1, "waiting": 59}
         assert None not in {report["seen_at"] for report in result.reports}
+
+    @pytest.mark.parametrize("deadline_s", [None, 1800.0])
+    @pytest.mark.parametrize("require", ["all", "any"])
+    async def test_one_that_is_met_is_not_lost_to_an_outage(
+        self, many_orders: Sandbox, clock: HeldClock, require: str, deadline_s: float | None
+    ) -> None:
+        waits = Waits(many_orders, concurrency=1)
+        ids = waits.pending(6)
+
+        def go_down() -> None:
+            waits.deliver(*ids[:2])
+            many_orders.inject("server_error", vendor="genuka", times=None, after=2)
+
+        clock.at(1.5 * INTERVAL_S, go_down)
+        deadline = None if deadline_s is None else CLOCK.now() + deadline_s
+        await asyncio.gather(
+            waits.wait(ids[:2], require=require, deadline=deadline),
+            *(waits.wait(order_id, max_unavailable_s=7200) for order_id in ids[2:]),
+        )
+        assert waits.results[ids[0]].status == "met"
+        assert waits.ended_at[ids[0]] <= 2.5 * INTERVAL_S
+
+    @pytest.mark.parametrize("end", ["deadline", "outage"])
+    async def test_one_that_is_met_by_any_does_not_fail_for_what_others_would_say(
+        self, many_orders: Sandbox, clock: HeldClock, end: str
+    ) -> None:
+        waits = Waits(many_orders, concurrency=1)
+        ids = waits.pending(6)
+        waits.deliver(ids[0])
+        many_orders.inject("server_error", vendor="genuka", times=None, after=1)
+        deadline = CLOCK.now() + 2.5 * INTERVAL_S if end == "deadline" else None
+        result = await waits.wait(ids, require="any", deadline=deadline)
+        assert result.status == "met"
+        assert waits.ended_at[ids[0]] <= (2.6 * INTERVAL_S if end == "deadline" else 3600 + 3 * INTERVAL_S)
+
+    async def test_one_whose_time_is_up_while_its_last_answers_come_is_met(
+        self, many_orders: Sandbox, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waits = Waits(many_orders, concurrency=1)
+        ids = waits.pending(3)
+        fetch_order, is_up = AsyncClient.fetch_order, asyncio.Event()
+
+        async def fetch(client: AsyncClient, order_id: str, **options: Any) -> bytes:
+            if order_id == ids[2] and clock.passed_s > 0:
+                clock.passed_s += INTERVAL_S
+                pollers = poller._pollers[asyncio.get_running_loop()].values()
+                for waiting in pollers:
+                    waiting._wake.set()
+                await is_up.wait()
+            return await fetch_order(client, order_id, **options)
+
+        monkeypatch.setattr(AsyncClient, "fetch_order", fetch)
+        clock.at(0.5 * INTERVAL_S, lambda: waits.deliver(*ids[:2]))
+        other = asyncio.ensure_future(waits.wait(ids[2]))
+        result = await waits.wait(ids[:2], deadline=CLOCK.now() + 1.5 * INTERVAL_S)
+        assert result.status == "met"
+        waits.deliver(ids[2])
+        is_up.set()
+        assert (await other).status == "met"
+
+    async def test_waits_that_join_do_not_put_off_the_order_that_another_awaits(
+        self, many_orders: Sandbox, clock: HeldClock
+    ) -> None:
+        waits = Waits(many_orders)
+        (order_id,) = waits.pending(1)
+        joined: list[asyncio.Future[WaitResult]] = []
+
+        def join() -> None:
+            first_poll_at = CLOCK.now() + INTERVAL_S
+            joined.append(
+                asyncio.ensure_future(Waits(many_orders).wait(order_id, first_poll_at=first_poll_at))
+            )
+
+        for number in range(10):
+            clock.at(30 + 50 * number, join)
+        clock.at(100, lambda: waits.deliver(order_id))
+        await waits.wait(order_id)
+        assert waits.ended_at[order_id] <= 100 + INTERVAL_S
+        for task in joined:
+            task.cancel()
+        await asyncio.gather(*joined, return_exceptions=True)
 
     async def test_two_waits_for_one_order_ask_once(self, many_orders: Sandbox, clock: HeldClock) -> None:
         waits = Waits(many_orders)
@@ -570,6 +698,34 @@ class TestLeaving:
             assert isinstance(error, errors.ConfigurationError)
             assert error.field == field
         assert {result.status for result in waits.results.values()} == {"met"}
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"axis": ["fulfillment"]},
+            {"by": ["id"]},
+            {"wanted": {"fulfillment": [["delivered"]]}},
+            {"interval_s": "60"},
+            {"max_unavailable_s": "1h"},
+            {"deadline": "tomorrow"},
+            {"first_poll_at": "now"},
+            {"unavailable_since": "yesterday"},
+        ],
+        ids="".join,
+    )
+    async def test_a_wait_that_nobody_foresaw_ends_alone(
+        self, many_orders: Sandbox, clock: HeldClock, wrong: dict[str, Any]
+    ) -> None:
+        waits = Waits(many_orders)
+        bad, *ids = waits.pending(5)
+        clock.at(1.2 * INTERVAL_S, lambda: many_orders.inject("server_error", vendor="genuka", times=6))
+        clock.at(3 * INTERVAL_S, lambda: waits.deliver(*ids))
+        both = asyncio.gather(waits.wait(bad, **wrong), waits.wait_for_all(ids), return_exceptions=True)
+        ended = (await both)[0]
+        error = ended.error if isinstance(ended, WaitResult) else ended
+        assert isinstance(error, TypeError | errors.ConfigurationError)
+        assert {waits.results[order_id].status for order_id in ids} == {"met"}
+        assert len(asyncio.all_tasks()) == 1
 
     async def test_a_connection_that_cannot_be_read_ends_all(
         self, many_orders: Sandbox, clock: HeldClock
