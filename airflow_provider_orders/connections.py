@@ -296,6 +296,16 @@ _DIPLI = ConnectionForm(
         label="API key (required)",
         placeholder="The key of your seller account, the one sent in the header named apikey",
     ),
+    fields=(
+        ExtraField(
+            name="seller",
+            label="Seller",
+            help=(
+                "A name for the seller that the key belongs to: letters, digits, dots, dashes and underscores. Connections "
+                "with the same name count as one account. Leave empty to use the id of the connection."
+            ),
+        ),
+    ),
     page_size=100,
     max_page_size=100,  # assumed: Dipli documents no maximum
     assumed_timezone="Europe/Paris",  # assumed: the vendor does not say

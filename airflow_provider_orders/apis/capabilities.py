@@ -26,6 +26,7 @@ class Capabilities:
     :param sort_keys: what it can be sorted by, in the vendor's words; empty where that is not documented.
     :param newest_first: whether it can be read from the newest order back, by ids that grow with each order.
     :param totals: whether it says how many orders there are.
+    :param counts_windows: whether that is the number of those in a window; else a wider one is asked for.
     :param shows_deleted: whether an order that was deleted stays in it, marked as deleted.
     """
 
@@ -35,4 +36,5 @@ class Capabilities:
     sort_keys: tuple[str, ...] = ()
     newest_first: bool = False
     totals: bool = True
+    counts_windows: bool = True
     shows_deleted: bool = False

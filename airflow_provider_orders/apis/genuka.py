@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -18,10 +19,11 @@ from airflow_provider_orders.http.messages import Exchange, Request, Response
 from airflow_provider_orders.models.genuka import GenukaOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["GenukaApi", "GenukaSettings"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _READ_ROW = RowReader("id")
 _REFERENCE = TextReader("reference")
 _WRONG_PASSWORD = "Invalid email or password."  # noqa: S105 - the vendor's words
@@ -142,6 +144,9 @@ class GenukaApi(OrderApi[GenukaSettings]):
     order_model = GenukaOrder
     filters = frozenset({"updated_from", "updated_to", "created_from", "created_to", "statuses", "params"})
     status_axis = "fulfillment"
+    statuses_beyond_filter: ClassVar[Mapping[str, str]] = {
+        "cancelled": "orders that Genuka marks as deleted, which are cancelled whatever their status says"
+    }
     capabilities = Capabilities(
         update_filter=Granularity.SECOND,
         update_filter_ends=True,
@@ -223,7 +228,9 @@ class GenukaApi(OrderApi[GenukaSettings]):
             ("filter[created_at][end]", query.created_to),
         )
         filters = [
-            (name, whole_second(moment, up="end" in name)) for name, moment in windows if moment is not None
+            (name, whole_second(moment, up=True) if "end" in name else _second_before(moment))
+            for name, moment in windows
+            if moment is not None
         ]
         # The creation never changes: an order that changes while the pages are read stays where it is.
         sort = ("sort", "created_at")
@@ -286,3 +293,8 @@ class GenukaApi(OrderApi[GenukaSettings]):
             path=response.request.path,
             status=response.status,
         )
+
+
+def _second_before(moment: datetime) -> str:
+    """Give the start of a window: whether that one is included is not documented."""
+    return whole_second(max(moment, _EPOCH) - timedelta(seconds=1))

@@ -29,7 +29,9 @@ __all__ = ["PopsellApi", "PopsellSettings"]
 _API = "/api/v2"
 _READ_ORDER = RowReader("id_order")
 _READ_AMBASSADOR = RowReader("id_ambassador")
+_DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_DAY = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 class PopsellSettings(ApiSettings):
@@ -70,9 +72,14 @@ class PopsellSettings(ApiSettings):
         }[self.auth]
 
     @property
-    def account(self) -> str:
+    def shop(self) -> str:
         """The shop's domain, else the host."""
         return self.domain or self.origin.host
+
+    @property
+    def account(self) -> str:
+        """The shop, and of its brands the one that the connection names."""
+        return self.shop if self.brand_id is None else f"{self.shop}-{self.brand_id}"
 
 
 class _TokenAuth(Auth):
@@ -202,7 +209,9 @@ class PopsellApi(OrderApi[PopsellSettings]):
         """An ambassador's orders have a filter by creation, and no documented order."""
         if query.ambassador_id is None:
             return self.capabilities
-        return Capabilities(update_filter=Granularity.NONE, created_filter=Granularity.SECOND)
+        return Capabilities(
+            update_filter=Granularity.NONE, created_filter=Granularity.SECOND, counts_windows=False
+        )
 
     def ambassadors(self) -> Listing:
         """Give the listing of ambassadors, by which a DAG can fan out."""
@@ -232,7 +241,7 @@ class PopsellApi(OrderApi[PopsellSettings]):
         """Read one order of the manager's listing."""
         response = yield self.get("/manager/orders", ("per_page", "1"))
         total = self._listing(response.request, _READ_ORDER).read(response, 1).total
-        return f"Signed in to Popsell at {self.settings.account}; {total:,} orders visible."
+        return f"Signed in to Popsell at {self.settings.shop}; {total:,} orders visible."
 
 
 def _page_params(number: int, size: int) -> tuple[tuple[str, str], ...]:
@@ -242,9 +251,12 @@ def _page_params(number: int, size: int) -> tuple[tuple[str, str], ...]:
 
 
 def _placed_between(query: OrderQuery) -> tuple[tuple[str, str], ...]:
-    """Give ``filter[placed_between]``; two moments parted by a comma are *assumed*, the format is not documented."""
+    """Give ``filter[placed_between]``; two moments parted by a comma are *assumed*, the format is not documented.
+
+    Nor is the zone in which they are read: it begins and ends a day beyond the window, to which the answer is cut.
+    """
     if query.created_from is None and query.created_to is None:
         return ()
-    start = query.created_from or _EPOCH
-    end = query.created_to or datetime.now(UTC) + timedelta(days=1)
+    start = max(query.created_from or _EPOCH, _EPOCH + _DAY) - _DAY
+    end = min(query.created_to or datetime.now(UTC), _LAST_DAY) + _DAY
     return (("filter[placed_between]", f"{whole_second(start)},{whole_second(end, up=True)}"),)

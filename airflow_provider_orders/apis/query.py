@@ -11,6 +11,7 @@ from typing import Any, Self
 import pendulum
 
 from airflow_provider_orders.errors import ConfigurationError
+from airflow_provider_orders.models.moments import in_utc
 
 __all__ = ["OrderQuery", "whole_number", "whole_second"]
 
@@ -43,11 +44,14 @@ class OrderQuery:
     def __post_init__(self) -> None:
         for name in _MOMENTS:
             moment = getattr(self, name)
-            if moment is not None and moment.tzinfo is None:
+            if moment is None:
+                continue
+            if moment.tzinfo is None:
                 raise ConfigurationError(
                     f"{name} has no time zone; write it as 2026-01-31T00:00:00Z or pass an aware datetime.",
                     field=name,
                 )
+            object.__setattr__(self, name, in_utc(name, moment))
         for kind in ("updated", "created"):
             start, end = getattr(self, f"{kind}_from"), getattr(self, f"{kind}_to")
             if start is not None and end is not None and end < start:
@@ -113,9 +117,11 @@ def whole_second(moment: datetime, *, up: bool = False) -> str:
 
     :param up: round up, for the end of a window; otherwise down. What that adds is dropped after reading.
     """
+    moment = moment.astimezone(UTC).replace(tzinfo=None)
     if up and moment.microsecond:
-        moment += timedelta(seconds=1)
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        with contextlib.suppress(OverflowError):  # the calendar ends with the year 9999
+            moment += timedelta(seconds=1)
+    return f"{moment.isoformat(timespec='seconds')}Z"
 
 
 def _inside(start: datetime | None, end: datetime | None, moment: datetime | None) -> bool:
@@ -132,9 +138,7 @@ def _moment(name: str, value: object) -> datetime:
         moment = pendulum.parse(str(value), exact=True, tz=None)
     if not isinstance(moment, datetime):
         raise ConfigurationError(f"{name} is no moment; write it as 2026-01-31T00:00:00Z.", field=name)
-    # Not pendulum's own kind: in UTC of the standard library it loses its zone when a timedelta is taken from it.
-    moment = datetime.fromisoformat(moment.isoformat())
-    return moment if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment
 
 
 def _statuses(name: str, value: object) -> tuple[str, ...]:

@@ -226,7 +226,12 @@ class ApiSettings(BaseModel):
 
     @property
     def account(self) -> str:
-        """What tells this customer's orders from another's; the host, unless the vendor has something better."""
+        """What tells this customer's orders from another's; the host, unless the vendor overrides it.
+
+        Exports of one account share their state, and a full one into a table marks what it did not see of the account as
+        deleted. So a vendor whose customers share a host has to override it: with an id that the connection names anyway,
+        such as a company's, else with a name that the user may give, and ``conn_id`` by default.
+        """
         return self.origin.host
 
     @property

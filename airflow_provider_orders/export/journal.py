@@ -11,7 +11,7 @@ import json
 import logging
 import time
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
@@ -83,16 +83,15 @@ class Replay:
             return None
         return cls(datetime.fromisoformat(last["started_at"]), WalkPosition(**last["position"]), store)
 
-    def can_go_on(self, client: SyncClient, plan: SyncPlan, now: datetime) -> bool:
-        """Tell whether the export can go on behind it; if not, forget it."""
-        newest_first = plan.horizon is not None
-        if now - self.started_at < _OLDEST and client.stands_at(
-            plan.asked, self.position, newest_first=newest_first
-        ):
-            return True
+    def find_again(self, client: SyncClient, plan: SyncPlan, now: datetime) -> Self | None:
+        """Find its place in the listing as it is now; if the export cannot go on behind it, forget it."""
+        if now - self.started_at < _OLDEST:
+            position = client.find_again(plan.asked, self.position, newest_first=plan.horizon is not None)
+            if position is not None:
+                return replace(self, position=position)
         log.info("An interrupted try cannot be taken up, as orders have moved since; the export starts again")
         self.store.clear()
-        return False
+        return None
 
     def pages(self) -> Iterator[RowPage]:
         """Give its pages again, one for each segment."""

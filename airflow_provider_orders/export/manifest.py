@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
@@ -13,6 +12,7 @@ from airflow_provider_orders.models.order import MODEL_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime, timedelta
 
     from airflow_provider_orders.export.plan import SyncPlan
     from airflow_provider_orders.export.sinks.base import Written
@@ -85,8 +85,9 @@ class Manifest(TypedDict):
     :param drift: fields of the payloads that are new, have vanished or have another type since the last export.
     :param fingerprint: short digest of the payloads' shape.
     :param requests: requests sent, repeats included.
-    :param seconds: how long it took.
-    :param started_at: when it started, ISO in UTC.
+    :param seconds: how long it took; of an export that went on behind an interrupted try, the last try alone.
+    :param started_at: when it started, ISO in UTC; with the first try whose orders are part of it. No change from then
+        on need be in it.
     :param finished_at: when it finished.
     """
 
@@ -177,23 +178,19 @@ class Tally:
     """Counts orders while they pass.
 
     :param source: the vendor, for the log.
+    :param read: orders that have passed, those outside of the window and those that are not written, too.
     """
 
     source: str
-    rows: int = 0
+    read: int = 0
     pages: int = 0
+    rows: int = 0
     unchanged: int = 0
     rejected: int = 0
     source_total: int | None = None
     statuses: dict[str, Counter[str]] = field(default_factory=dict)
     totals: dict[str, Decimal] = field(default_factory=dict)
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _unknown: set[tuple[str, str]] = field(default_factory=set)
-
-    @property
-    def read(self) -> int:
-        """Orders that have passed, written or not."""
-        return self.rows + self.unchanged + self.rejected
 
     def add(self, statuses: Mapping[str, StatusWord], currency: str | None, total: Decimal | None) -> None:
         """Count one order."""
@@ -230,9 +227,14 @@ class Tally:
         drift: list[dict[str, Any]],
         fingerprint: str,
         requests: int,
+        began_at: datetime,
+        took: timedelta,
     ) -> Manifest:
-        """Sum up."""
-        finished_at = datetime.now(UTC)
+        """Sum up.
+
+        :param began_at: when this try began; the plan knows when the first one did whose orders are part of it.
+        :param took: how long this try took.
+        """
         return Manifest(
             model_version=MODEL_VERSION,
             source=self.source,
@@ -265,9 +267,9 @@ class Tally:
             drift=drift,
             fingerprint=fingerprint,
             requests=requests,
-            seconds=round((finished_at - self.started_at).total_seconds(), 3),
-            started_at=self.started_at.isoformat(),
-            finished_at=finished_at.isoformat(),
+            seconds=round(took.total_seconds(), 3),
+            started_at=plan.started_at.isoformat(),
+            finished_at=(began_at + took).isoformat(),
         )
 
 

@@ -11,7 +11,7 @@ none, newest first    from the newest order back to ``sweep_days`` before the wa
 none, no order        everything
 ==================== =========================================================================================
 
-Where an order can come again although it did not change, the sink recognises the version by its ``content_hash``.
+Where an order can come again although it did not change, the sink recognises the version by its content.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ __all__ = [
     "mode_of",
     "overlap_of",
     "past_test",
+    "read_lookback",
 ]
 
 MODES: Final = ("incremental", "window", "full")
@@ -57,6 +58,9 @@ _IMPORTED: Final = "imported orders, entered with an older date"
 
 _DAY: Final = timedelta(days=1)
 _LONGEST_DAY: Final = timedelta(hours=25)
+_FARTHEST: Final = timedelta(days=36_500)
+_BEGINNING: Final = datetime(1, 1, 2, tzinfo=UTC)
+"""A day after that of the calendar: in any zone it is a moment."""
 _WINDOW: Final = frozenset({"updated_from", "updated_to", "created_from", "created_to"})
 
 
@@ -211,10 +215,9 @@ def check_plan(
     :raises ConfigurationError: naming the argument.
     """
     mode = mode_of(mode, query)
-    if lookback < timedelta(0):
-        raise ConfigurationError("lookback cannot be negative.", field="lookback")
-    if sweep_days < 0:
-        raise ConfigurationError("sweep_days cannot be negative.", field="sweep_days")
+    read_lookback(lookback)
+    if not 0 <= sweep_days <= _FARTHEST.days:
+        raise ConfigurationError(f"sweep_days must be from 0 to {_FARTHEST.days}.", field="sweep_days")
     if mode == "incremental" and limit is not None:
         raise ConfigurationError(
             "limit does not go with mode='incremental': what lies beyond it would never be exported.",
@@ -228,6 +231,23 @@ def check_plan(
     else:
         api.newest_first(plan.asked)
     return mode
+
+
+def read_lookback(value: Any) -> timedelta:
+    """Read how far before the watermark to begin again, as people write it.
+
+    :param value: seconds, or a timedelta.
+    :raises ConfigurationError: it is neither, or cannot be meant.
+    """
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and 0 <= value <= _FARTHEST.total_seconds():
+        return timedelta(seconds=value)  # also of pendulum's kind, which cannot be divided
+    raise ConfigurationError(
+        f"lookback must be a number of seconds, or a timedelta, from 0 to {_FARTHEST.days} days.",
+        field="lookback",
+    )
 
 
 def make_plan(
@@ -272,7 +292,7 @@ def make_plan(
             swept_from=_sweep_start(capabilities, now, sweep_days),
             words=f"{api.title}: reads every order.",
         )
-    return replace(plan, can_miss=(*_shared_gaps(query, limit), *plan.can_miss, _SLIPPED))
+    return replace(plan, can_miss=(*_shared_gaps(api, query, limit), *plan.can_miss, _SLIPPED))
 
 
 def overlap_of(capabilities: Capabilities, lookback: timedelta) -> timedelta | None:
@@ -280,13 +300,19 @@ def overlap_of(capabilities: Capabilities, lookback: timedelta) -> timedelta | N
     return lookback if capabilities.update_filter is Granularity.SECOND else None
 
 
-def _shared_gaps(query: OrderQuery, limit: int | None) -> list[str]:
+def _shared_gaps(api: OrderApi[Any], query: OrderQuery, limit: int | None) -> list[str]:
     gaps = []
     if limit is not None:
         gaps.append(f"orders beyond the limit of {limit}")
     if query.statuses:
         gaps.append("orders whose status changed while the listing was read")
+    wanted = {word.strip().casefold() for word in query.statuses}
+    gaps += [orders for word, orders in api.statuses_beyond_filter.items() if word in wanted]
     return gaps
+
+
+def _late_gap(api: OrderApi[Any]) -> str:
+    return f"orders that {api.title} dates in the window, but shows only after the window was read"
 
 
 def _incremental(
@@ -305,7 +331,7 @@ def _incremental(
     by_update = capabilities.update_filter is Granularity.SECOND
     if capabilities.update_filter is not Granularity.NONE:
         overlap = lookback if by_update else _DAY
-        start = _before(watermark, overlap)
+        start = watermark and _before(watermark, overlap)
         # Without an end: an order that changes while the pages are read would leave the listing, and move the rows of others
         # to pages that were read already.
         asked = replace(query, updated_from=start)
@@ -333,7 +359,7 @@ def _incremental(
         )
     horizon = None
     if capabilities.newest_first and state is not None and watermark is not None:
-        horizon = _horizon(state, watermark - timedelta(days=sweep_days))
+        horizon = _horizon(state, _before(watermark, timedelta(days=sweep_days)))
         gaps = (
             f"changes of orders later than {_days(sweep_days)} after they were placed",
             *_filter_gaps(query),
@@ -384,7 +410,7 @@ def _horizon(state: SyncState, entered: datetime) -> Horizon:
 
 def _sweep_start(capabilities: Capabilities, now: datetime, sweep_days: int) -> datetime | None:
     """Give since when the orders were entered at which the export after a complete one looks again."""
-    return now - timedelta(days=sweep_days) if capabilities.newest_first else None
+    return _before(now, timedelta(days=sweep_days)) if capabilities.newest_first else None
 
 
 def _changed_between(
@@ -392,13 +418,15 @@ def _changed_between(
 ) -> SyncPlan:
     start, end = query.updated_from, query.updated_to
     dates_changes = api.order_model.WINDOW_FIELDS[1] is not None
-    gaps: tuple[str, ...] = ()
+    gaps = [_late_gap(api)]
+    if capabilities.update_filter is not Granularity.NONE:
+        gaps.append(f"changes that {api.title} does not date")
     if end is not None and dates_changes:
-        gaps = ("orders that were changed again after the window, and lie in a later one",)
+        gaps.append("orders that were changed again after the window, and lie in a later one")
     words = f"{api.title}: reads what changed in the window."
     asked = query
     if capabilities.update_filter is Granularity.DAY:
-        asked = replace(query, updated_from=_before(start, _DAY))
+        asked = replace(query, updated_from=start and _before(start, _DAY))
         words = f"{api.title} filters by the day: reads from a day before the window."
     elif capabilities.update_filter is Granularity.NONE:
         asked = replace(query, updated_from=None)
@@ -415,7 +443,7 @@ def _changed_between(
         kept=query,
         started_at=now,
         words=words,
-        can_miss=gaps,
+        can_miss=tuple(gaps),
     )
 
 
@@ -430,14 +458,14 @@ def _created_between(
         asked = replace(query, created_from=None, created_to=None)
         words = f"{api.title} cannot filter by creation: reads every order."
         if capabilities.newest_first and start is not None:
-            horizon = Horizon(entered=start - _DAY, newest_id=None)
+            horizon = Horizon(entered=_before(start, _DAY), newest_id=None)
             words = f"{api.title} cannot filter by creation: reads from the newest order back to the window."
             gaps = (
                 "orders entered more than a day before the date that they bear",
                 f"orders behind a page of {_IMPORTED}",
             )
     elif capabilities.created_filter is Granularity.DAY:
-        asked = replace(query, created_from=_before(start, _DAY), created_to=None)
+        asked = replace(query, created_from=start and _before(start, _DAY), created_to=None)
         if end is None or end > now - _LONGEST_DAY:
             gaps = (
                 f"orders of a day that was not over yet, as {api.title} may date an order with the day alone",
@@ -451,7 +479,7 @@ def _created_between(
         horizon=horizon,
         started_at=now,
         words=words,
-        can_miss=gaps,
+        can_miss=(*gaps, _late_gap(api)),
     )
 
 
@@ -462,8 +490,12 @@ def _deletion_gaps(api: OrderApi[Any], capabilities: Capabilities) -> tuple[str,
     return (deleted,)
 
 
-def _before(moment: datetime | None, overlap: timedelta) -> datetime | None:
-    return None if moment is None else moment - overlap
+def _before(moment: datetime, overlap: timedelta) -> datetime:
+    """Give the moment so long before another, or the beginning of the calendar."""
+    try:
+        return max(moment - overlap, _BEGINNING)
+    except OverflowError:
+        return _BEGINNING
 
 
 def _words(duration: timedelta) -> str:

@@ -55,6 +55,7 @@ DEPTHS: Final = ("totals", "orders")
 _BATCH: Final = 1000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_HOUR: Final = timedelta(hours=1) // _MICROSECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,13 @@ class Counted:
     """A window, and how many of its orders were written.
 
     :param rejected: rows that were kept apart, because they are not what the vendor documents.
+    :param marked: of those written, the ones that the vendor marks as deleted, and may delete for good.
     """
 
     window: Window
     written: int
     rejected: int = 0
+    marked: int = 0
 
 
 def check_windows(api: OrderApi[Any], query: OrderQuery, windows: Sequence[Window], *, by: str) -> None:
@@ -120,11 +123,13 @@ def count_target(target: Target, windows: Sequence[Window], *, by: str, api: Ord
     """Count the orders of a target, each once, whatever versions of it there are."""
     with closing(_Ledger(by)) as ledger:
         ledger.load(target.orders())
-        # Where the vendor lists deleted orders, too, they are part of its count.
-        return [
-            Counted(window, ledger.count(window, number == 0, with_deleted=api.capabilities.shows_deleted))
-            for number, window in enumerate(windows)
-        ]
+        counted = []
+        for number, window in enumerate(windows):
+            there, marked = ledger.count(window, is_first=number == 0)
+            if not api.capabilities.shows_deleted:
+                marked = 0  # where the vendor lists them, they are part of its count
+            counted.append(Counted(window, there + marked, marked=marked))
+        return counted
 
 
 def compare_totals(
@@ -151,11 +156,13 @@ def compare_totals(
             total = _count(client, own)
             counts.append(each.written if total == each.written + each.rejected else None)
     unsure = [number for number in range(len(counted)) if not counts or counts[number] is None]
-    read = comparison.count(query, unsure, covers, at_once=not counts)
+    read, marked = comparison.count(query, unsure, covers, at_once=not counts)
     for number, each in enumerate(counted):
-        source = read.get(number, each.written)
-        findings.source[number], findings.written[number] = source, each.written
-        for kind, count in (("missing", source - each.written), ("extra", each.written - source)):
+        source, written = read.get(number, each.written), each.written
+        if number in read:  # what it marks no longer, it has deleted for good: nothing is wrong with that
+            written -= max(0, each.marked - marked[number])
+        findings.source[number], findings.written[number] = source, written
+        for kind, count in (("missing", source - written), ("extra", written - source)):
             if count > 0:
                 findings.add(kind, number, count)
     gaps = ["changed orders, and missing ones where as many are extra; depth='orders' sees them"]
@@ -214,8 +221,9 @@ def _plan(api: OrderApi[Any], query: OrderQuery) -> SyncPlan:
 
 def _is_exact(api: OrderApi[Any], query: OrderQuery) -> bool:
     """Tell whether the vendor's count is that of the window, not of a wider one."""
-    plan = _plan(api, query)
-    return plan.asked == plan.kept and plan.horizon is None and api.capabilities_for(query).totals
+    plan, able = _plan(api, query), api.capabilities_for(query)
+    is_counted = able.totals and (able.counts_windows or plan.window == (None, None))
+    return plan.asked == plan.kept and plan.horizon is None and is_counted
 
 
 def _count(client: SyncClient, query: OrderQuery) -> int | None:
@@ -272,9 +280,13 @@ class _Comparison:
 
     def count(
         self, query: OrderQuery, numbers: Sequence[int], covers: Covers, *, at_once: bool
-    ) -> dict[int, int]:
-        """Count the vendor's orders in windows by reading them: each window for itself, or all in one go."""
-        counts, windows = dict.fromkeys(numbers, 0), self.findings.windows
+    ) -> tuple[dict[int, int], dict[int, int]]:
+        """Count the vendor's orders in windows by reading them: each window for itself, or all in one go.
+
+        :return: the orders in each window, and of them the ones that the vendor marks as deleted.
+        """
+        windows = self.findings.windows
+        counts, marked = dict.fromkeys(numbers, 0), dict.fromkeys(numbers, 0)
         spans = [windows] if at_once else [[windows[number]] for number in numbers]
         for span in spans:
             for records, unreadable in self.read(_between(query, self.findings.by, span)):
@@ -285,9 +297,10 @@ class _Comparison:
                         continue
                     if covers(*record.times):
                         counts[number] += 1
+                        marked[number] += record.order().deleted
                     else:
                         self.findings.add("changed_since", number)
-        return counts
+        return counts, marked
 
     def compare(self, record: Record, held: _Held | None, covers: Covers) -> None:
         """Compare an order with what was written of it."""
@@ -366,17 +379,19 @@ class _Ledger:
         self._database.executescript(
             "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;"
             "CREATE TABLE written (id TEXT PRIMARY KEY, version TEXT, currency TEXT, total TEXT, moment INTEGER,"
-            " updated INTEGER, deleted INTEGER, seen INTEGER DEFAULT 0) WITHOUT ROWID"
+            " updated INTEGER, deleted INTEGER, gone INTEGER, vague INTEGER, seen INTEGER DEFAULT 0) WITHOUT ROWID"
         )
 
     def load(self, orders: Iterator[WrittenOrder]) -> None:
         """Take all versions; the one with the latest change counts, or, where that does not tell, the last one."""
         while batch := list(islice(orders, _BATCH)):
             self._database.executemany(
-                "INSERT INTO written VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (id) DO UPDATE SET"
+                "INSERT INTO written VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (id) DO UPDATE SET"
                 " version = excluded.version, currency = excluded.currency, total = excluded.total,"
-                " moment = excluded.moment, updated = excluded.updated, deleted = excluded.deleted"
-                " WHERE ifnull(excluded.updated >= written.updated, 1)",
+                " moment = excluded.moment, updated = excluded.updated, deleted = excluded.deleted,"
+                " gone = excluded.gone, vague = excluded.vague"
+                # Without a zone, the hour that clocks show twice is read as the first of the two.
+                " WHERE ifnull(excluded.updated + max(excluded.vague, written.vague) >= written.updated, 1)",
                 [
                     (
                         order.id,
@@ -386,6 +401,8 @@ class _Ledger:
                         _number(order.created if self._by == "created" else order.updated),
                         _number(order.updated),
                         order.is_deleted,
+                        order.is_gone,
+                        _HOUR if order.is_zone_assumed else 0,
                     )
                     for order in batch
                 ],
@@ -407,14 +424,17 @@ class _Ledger:
             (_LATER if later else _SEEN, json.dumps(ids)),
         )
 
-    def count(self, window: Window, is_first: bool, *, with_deleted: bool) -> int:
-        """Count the orders in a window; those without a moment lie in the first one."""
+    def count(self, window: Window, *, is_first: bool) -> tuple[int, int]:
+        """Count the orders in a window that are not deleted, and those that the vendor marks as deleted.
+
+        Those without a moment lie in the first one.
+        """
         where, bounds = _inside(window, or_unknown=is_first)
-        (count,) = self._database.execute(
-            f"SELECT count(*) FROM written WHERE {where} AND deleted <= ?",  # noqa: S608 - our own words
-            (*bounds, int(with_deleted)),
+        there, marked = self._database.execute(
+            f"SELECT total(NOT deleted), total(deleted AND NOT gone) FROM written WHERE {where}",  # noqa: S608 - our own words
+            bounds,
         ).fetchone()
-        return int(count)
+        return int(there), int(marked)
 
     def lowest_id(self, windows: Sequence[Window]) -> int | None:
         """Give the lowest id in the windows, where ids are numbers that grow; None without one."""

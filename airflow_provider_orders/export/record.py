@@ -72,6 +72,7 @@ class Record(msgspec.Struct, gc=False):
     :param summary: what an export needs of every order.
     :param reader: what validated it.
     :param whole: all its fields, where they were read.
+    :param version: what tells it from other versions of the order, once a sink has asked for that.
 
     Its ``repr`` shows the id only.
     """
@@ -80,6 +81,7 @@ class Record(msgspec.Struct, gc=False):
     summary: OrderSummary
     reader: RecordReader
     whole: VendorOrder | None = None
+    version: str | None = None
     _order: Order | None = None
     _times: tuple[datetime | None, datetime | None] | None = None
 

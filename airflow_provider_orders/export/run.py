@@ -21,6 +21,7 @@ from airflow_provider_orders.export.plan import (
     make_plan,
     overlap_of,
     past_test,
+    read_lookback,
 )
 from airflow_provider_orders.export.reach import Reach
 from airflow_provider_orders.export.record import RecordReader
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 ON_REJECT: Final = ("fail", "keep")
 
 _PROGRESS_EVERY_S = 5.0
+_DAY_S: Final = 86_400.0
 
 _Item = TypeVar("_Item")
 
@@ -94,6 +96,7 @@ def export_orders(
     :raises PaginationError: the pages do not add up.
     """
     api = client.api
+    lookback = read_lookback(lookback)
     check_choice("on_reject", on_reject, ON_REJECT)
     check_choice("on_drift", on_drift, ON_DRIFT)
     mode = check_plan(api, query, mode=mode, limit=limit, lookback=lookback, sweep_days=sweep_days)
@@ -105,7 +108,7 @@ def export_orders(
         complete=is_complete,
         overlap=overlap_of(api.capabilities_for(query), lookback),
     )
-    now = now or datetime.now(UTC)
+    now, began = now or datetime.now(UTC), time.monotonic()
     name = digest_of((scope, query, mode, state.sequence if state else 0, lookback, sweep_days))
     left = Replay.find(sink.journal, name) if sink.journal is not None else None
 
@@ -122,8 +125,8 @@ def export_orders(
         )
 
     plan = plan_from(left.started_at if left else now)
-    if left is not None and not left.can_go_on(client, plan, now):
-        left, plan = None, plan_from(now)
+    if left is not None and (left := left.find_again(client, plan, now)) is None:
+        plan = plan_from(now)
     log.info("%s", plan.words)
     moves_state = plan.is_incremental or (is_complete and sink.replaces_orders)
     export = _Export(
@@ -164,6 +167,8 @@ def export_orders(
         drift=[drift.as_dict() for drift in drifts],
         fingerprint=export.shape.fingerprint(),
         requests=client.requests_sent,
+        began_at=now,
+        took=timedelta(seconds=time.monotonic() - began),
     )
     sink.commit(manifest, next_state, shape=shape)
     return manifest
@@ -205,7 +210,7 @@ class _Export:
         self._has_window = bool(
             plan.kept.asked & {"updated_from", "updated_to", "created_from", "created_to"}
         )
-        self.tally = Tally(api.vendor, started_at=datetime.now(UTC))
+        self.tally = Tally(api.vendor)
         self.shape = ShapeWatch(api.order_model, known=known_shape)
         self.reach = Reach(plan)
 
@@ -252,6 +257,7 @@ class _Export:
         for row in page.rows:
             if limit is not None and tally.rows >= limit:
                 break
+            tally.read += 1
             try:
                 item = self._item(row)
             except UnexpectedPayloadError as error:
@@ -290,19 +296,25 @@ class _Progress:
     def __init__(self, title: str, *, knows_end: bool) -> None:
         self._title = title
         self._knows_end = knows_end
-        self._started = self._last = time.monotonic()
+        self._started: tuple[float, int] | None = None
+        self._last = 0.0
 
     def report(self, tally: Tally) -> None:
         now = time.monotonic()
+        if self._started is None:
+            # With the first page: the orders of an interrupted try have come with it, and at another speed.
+            self._started, self._last = (now, tally.read), now
         if now - self._last < _PROGRESS_EVERY_S:
             return
         self._last = now
-        speed = tally.read / (now - self._started)
+        began, read_before = self._started
+        speed = (tally.read - read_before) / (now - began)
         of = end = ""
         if tally.source_total is not None and self._knows_end:
             of = f" of {tally.source_total:,}"
-            left_s = max(0, tally.source_total - tally.read) / max(speed, 1e-9)
-            end = f", done at about {datetime.now(UTC) + timedelta(seconds=left_s):%H:%M:%S} UTC"
+            left = max(0, tally.source_total - tally.read)
+            if left < speed * _DAY_S:  # the time alone would not do for a later end
+                end = f", done at about {datetime.now(UTC) + timedelta(seconds=left / speed):%H:%M:%S} UTC"
         log.info(
             "%s: %s pages, %s%s orders, %s a second%s",
             self._title,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_provider_orders.errors import ConfigurationError
+from airflow_provider_orders.models.moments import in_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -149,8 +150,6 @@ def _zone(name: str) -> ZoneInfo:
 
 def _moment(name: str, value: datetime | date | str, zone: ZoneInfo) -> datetime:
     """Read a moment, or a date as its midnight in the zone; in UTC."""
-    if isinstance(value, datetime):
-        value = value.isoformat()  # pendulum's reckon in ways of their own
     if isinstance(value, str):
         value = _parsed(name, value.strip())
     if not isinstance(value, datetime):
@@ -160,11 +159,7 @@ def _moment(name: str, value: datetime | date | str, zone: ZoneInfo) -> datetime
             f"{name} has no time zone; write it as 2026-01-31T00:00:00Z, pass an aware datetime, or give a date alone.",
             field=name,
         )
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        message = f"{name} lies outside of the years 1 to 9999."
-    raise ConfigurationError(message, field=name)
+    return in_utc(name, value)
 
 
 def _parsed(name: str, text: str) -> datetime | date:

@@ -16,13 +16,15 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 import msgspec
 
 from airflow_provider_orders.errors import ConfigurationError, OrdersError, UnexpectedPayloadError
+from airflow_provider_orders.export.sinks.folder import read_bytes, reason_of
+from airflow_provider_orders.export.versions import payload_version
 from airflow_provider_orders.models.order import MODEL_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from airflow_provider_orders.export.manifest import WrittenFile
-    from airflow_provider_orders.export.record import RecordReader
+    from airflow_provider_orders.export.record import Record, RecordReader
     from airflow_provider_orders.export.sinks.folder import Folder
 
 __all__ = ["Coverage", "Export", "FolderTarget", "Target", "WrittenOrder", "read_files", "read_moment"]
@@ -36,8 +38,10 @@ _BATCH: Final = 5000
 class WrittenOrder(NamedTuple):
     """One version of an order, as a target holds it.
 
-    :param version: its content hash; None where that cannot be compared with today's.
+    :param version: its content hash, or what :func:`read_files` says; None where that cannot be compared with today's.
     :param is_deleted: it is marked as deleted.
+    :param is_gone: it is so because an export found that the vendor has it no more, not because the vendor says so.
+    :param is_zone_assumed: its dates came without a zone, and may be an hour off.
     """
 
     id: str
@@ -47,6 +51,8 @@ class WrittenOrder(NamedTuple):
     created: datetime | None
     updated: datetime | None
     is_deleted: bool
+    is_gone: bool = False
+    is_zone_assumed: bool = False
 
 
 class Target(Protocol):
@@ -179,7 +185,7 @@ class FolderTarget:
 
 
 def read_files(folder: Folder, manifest: Mapping[str, Any], reader: RecordReader) -> Iterator[WrittenOrder]:
-    """Read the orders of one export.
+    """Read the orders of one export, each in the version by which the next export of the series knows it.
 
     :param folder: the folder that it wrote to.
     :param reader: reads the vendor's rows.
@@ -189,16 +195,30 @@ def read_files(folder: Folder, manifest: Mapping[str, Any], reader: RecordReader
         with (folder / manifest["manifest_file"].rpartition("/")[2]).open("rb") as note:
             manifest = json.loads(note.read())
     for file in manifest["files"]:
-        yield from _file(folder, _below(manifest["uri"], file), file["rows"], reader)
+        yield from _file(folder, _below(manifest["uri"], file), file["rows"], reader, _payload_version)
 
 
-def _file(folder: Folder, name: str, rows: int, reader: RecordReader) -> Iterator[WrittenOrder]:
+def _content_version(record: Record) -> str:
+    return record.order().content_hash
+
+
+def _payload_version(record: Record) -> str:
+    return payload_version(record.raw, without=record.reader.model.VOLATILE_FIELDS)
+
+
+def _file(
+    folder: Folder,
+    name: str,
+    rows: int,
+    reader: RecordReader,
+    version_of: Callable[[Record], str] = _content_version,
+) -> Iterator[WrittenOrder]:
     path = folder
     for part in name.split("/"):
         path /= part
     try:
         with path.open("rb") as file:
-            yield from _orders(file, name, reader)
+            yield from _orders(file, name, reader, version_of)
     except FileNotFoundError:
         log.warning("%s is gone, with %d orders in it", name, rows)
     except (
@@ -222,14 +242,16 @@ def read_moment(text: str | None) -> datetime | None:
 def _manifests(folder: Folder) -> Iterator[tuple[Folder, dict[str, Any]]]:
     try:
         paths = [path for path in folder.iterdir() if path.name.endswith(_MANIFEST)]
-    except (OSError, ValueError, ImportError) as error:
-        raise ConfigurationError(f"path {folder} cannot be read: {_reason(error)}.", field="path") from error
+    except Exception as error:  # a cloud's library has errors of its own, which are no OSError
+        raise ConfigurationError(
+            f"path {folder} cannot be read: {reason_of(error)}.", field="path"
+        ) from error
     for path in paths:
         if path.name.startswith("."):
             continue
         try:
-            with path.open("rb") as file:
-                manifest = json.loads(file.read())
+            # An empty one is the claim of a run that is about to commit, or has died.
+            manifest = json.loads(read_bytes(path) or b"null")
         except (OSError, ValueError) as error:
             raise OrdersError(f"{path.name} cannot be read back ({_reason(error)}).") from None
         if isinstance(manifest, dict):
@@ -241,23 +263,25 @@ def _below(uri: str, file: WrittenFile) -> str:
     return file["path"].removeprefix(uri).lstrip("/")
 
 
-def _orders(file: IO[bytes], name: str, reader: RecordReader) -> Iterator[WrittenOrder]:
+def _orders(
+    file: IO[bytes], name: str, reader: RecordReader, version_of: Callable[[Record], str]
+) -> Iterator[WrittenOrder]:
     if name.endswith(".parquet"):
         yield from _columns(file)
     elif name.endswith(".gz"):
         with gzip.open(file) as lines:
-            yield from _lines(cast("Iterable[bytes]", lines), reader)
+            yield from _lines(cast("Iterable[bytes]", lines), reader, version_of)
     elif name.endswith(".zst"):
         import zstandard
 
         try:
             with closing(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)) as stream:
-                yield from _lines(io.BufferedReader(stream), reader)
+                yield from _lines(io.BufferedReader(stream), reader, version_of)
         except zstandard.ZstdError as error:
             raise ValueError(str(error)) from None
     else:
         # Airflow 3.1.0 cannot be asked for the lines of a file in any other way.
-        yield from _lines(iter(file.readline, b""), reader)
+        yield from _lines(iter(file.readline, b""), reader, version_of)
 
 
 class _Canonical(msgspec.Struct):
@@ -271,6 +295,7 @@ class _Canonical(msgspec.Struct):
     created_at: datetime | None
     updated_at: datetime | None
     deleted: bool
+    timezone_assumed: str | None
 
     def written(self) -> WrittenOrder:
         return WrittenOrder(
@@ -281,18 +306,21 @@ class _Canonical(msgspec.Struct):
             self.created_at,
             self.updated_at,
             self.deleted,
+            is_zone_assumed=self.timezone_assumed is not None,
         )
 
 
 _CANONICAL = msgspec.json.Decoder(_Canonical)
 
 
-def _lines(lines: Iterable[bytes], reader: RecordReader) -> Iterator[WrittenOrder]:
+def _lines(
+    lines: Iterable[bytes], reader: RecordReader, version_of: Callable[[Record], str]
+) -> Iterator[WrittenOrder]:
     is_canonical: bool | None = None
     for line in lines:
         if is_canonical is None:
             is_canonical = _is_canonical(line)
-        yield _CANONICAL.decode(line).written() if is_canonical else _from_payload(line, reader)
+        yield _CANONICAL.decode(line).written() if is_canonical else _from_payload(line, reader, version_of)
 
 
 def _is_canonical(line: bytes) -> bool:
@@ -303,16 +331,18 @@ def _is_canonical(line: bytes) -> bool:
     return True
 
 
-def _from_payload(line: bytes, reader: RecordReader) -> WrittenOrder:
-    order = reader.read(line).order()
+def _from_payload(line: bytes, reader: RecordReader, version_of: Callable[[Record], str]) -> WrittenOrder:
+    record = reader.read(line)
+    order = record.order()
     return WrittenOrder(
         order.id,
-        order.content_hash,
+        version_of(record),
         order.currency,
         order.total,
         order.created_at,
         order.updated_at,
         order.deleted,
+        is_zone_assumed=order.timezone_assumed is not None,
     )
 
 

@@ -77,6 +77,9 @@ class SqlTarget:
                 columns.updated_at,
                 columns.deleted,
                 columns.model_version,
+                # One that the vendor marks was read with the mark, one that a full export did not see was read before.
+                (columns.deleted_at > columns.exported_at).label("is_gone"),
+                columns.timezone_assumed,
             )
             .where(*self._ours(self._orders))
             .order_by(columns.id)
@@ -95,6 +98,8 @@ class SqlTarget:
                     _in_utc(row.created_at),
                     _in_utc(row.updated_at),
                     bool(row.deleted),
+                    is_gone=bool(row.is_gone),
+                    is_zone_assumed=row.timezone_assumed is not None,
                 )
             if len(rows) < _BATCH:
                 return

@@ -12,8 +12,8 @@ import hashlib
 import json
 import logging
 import sqlite3
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 from airflow_provider_orders.errors import PaginationError
 
@@ -90,6 +90,8 @@ class WalkPosition:
     :param page_size: the page size in force.
     :param rows: digest of that page's ids, by which it is known again.
     :param is_last: whether nothing comes after it.
+    :param most: the most that it counted on any page so far.
+    :param shrank: whether it counted fewer after that, so that rows may have slipped by.
     """
 
     number: int
@@ -98,16 +100,24 @@ class WalkPosition:
     page_size: int
     rows: str
     is_last: bool
+    most: int = 0
+    shrank: bool = False
 
     @property
     def pages(self) -> int:
         """How many pages the listing has."""
         return max(1, -(-self.total // self.page_size))
 
-    def is_at(self, page: Page) -> bool:
-        """Tell whether a page, read again, is still the one that was accepted; orders may have come behind it."""
-        is_shorter = page.total is None or page.total < self.total
-        return not is_shorter and page.page_size == self.page_size and _digest(page) == self.rows
+    def found_on(self, page: Page) -> Self | None:
+        """Give where the walk stands by a page, read again; None if it is no longer the one that was accepted.
+
+        Orders may have come behind it. They count from now on: when some leave again, rows may slip by.
+        """
+        if page.total is None or page.total < self.total:
+            return None
+        if page.page_size != self.page_size or _digest(page) != self.rows:
+            return None
+        return replace(self, total=page.total, most=max(self.most, page.total))
 
 
 def _digest(page: Page) -> str:
@@ -218,6 +228,7 @@ class PageWalk:
         self._asked, self._page_size = start.number, start.page_size
         self._total, self._previous_total = start.total, start.total
         self._first_total = start.first_total
+        self._most, self._shrank = max(start.most, start.total), start.shrank
         self._known_last = max(start.pages, start.number + 1)
         self._done = start.is_last
 
@@ -271,6 +282,8 @@ class PageWalk:
             page_size=page.page_size,
             rows=_digest(page),
             is_last=self._done,
+            most=self._most,
+            shrank=self._shrank,
         )
 
     def _check_progress(self, page: Page, new: set[str]) -> None:

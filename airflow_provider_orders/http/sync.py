@@ -112,7 +112,7 @@ class SyncClient:
 
         :param query: which orders.
         :param is_past: to read from the newest order back, until it says that a page's rows are past.
-        :param start: where an earlier walk over the one listing of this query stood; see :meth:`stands_at`.
+        :param start: where an earlier walk over the one listing of this query stood; see :meth:`find_again`.
         :param seen: the ids that it saw, page by page.
         :param summarise: also validate the rows, and give each its summary where that takes no model.
         :raises ConfigurationError: the vendor lacks a filter; nothing was sent.
@@ -128,18 +128,20 @@ class SyncClient:
                 ):
                     yield merge.add(page)
 
-    def stands_at(self, query: OrderQuery, position: WalkPosition, *, newest_first: bool = False) -> bool:
-        """Tell whether a walk over a query's listing can go on where an earlier one stood.
+    def find_again(
+        self, query: OrderQuery, position: WalkPosition, *, newest_first: bool = False
+    ) -> WalkPosition | None:
+        """Find the place again where an earlier walk over a query's listing stood, None if orders have moved.
 
         It reads the last page of that one again, with one request: an order that was added or removed before it has
         moved the rows.
         """
         listings = self.api.newest_first(query) if newest_first else self.api.listings(query)
         if len(listings) != 1:
-            return False
+            return None
         request = listings[0].page_request(position.number, position.page_size)
         page = listings[0].read(self._take(self._exchanger.authorized(request)), position.number)
-        return position.is_at(page)
+        return position.found_on(page)
 
     def iter_listing(
         self,

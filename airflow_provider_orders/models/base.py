@@ -62,6 +62,8 @@ class VendorOrder(Payload, ABC):
     """The field that says when the vendor got to know the order, where that may be later than "created"."""
     TOTAL_FIELD: ClassVar[str]
     """The field that holds the total."""
+    VOLATILE_FIELDS: ClassVar[frozenset[str]] = frozenset()
+    """Fields, wherever they are, that change though the order does not: they make no new version of a payload."""
     ASSUMED_TIMEZONE: ClassVar[str]
     """The zone of dates without one, unless the connection names another."""
     AXES: ClassVar[Mapping[str, StatusAxis]]

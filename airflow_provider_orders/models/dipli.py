@@ -92,6 +92,8 @@ class DipliOrder(VendorOrder):
     ID_FIELD: ClassVar[str] = "id"
     WINDOW_FIELDS: ClassVar[tuple[str, str | None]] = ("created_at", None)
     TOTAL_FIELD: ClassVar[str] = "price_t_t_c"
+    # In product_extra_infos: what others buy changes it.
+    VOLATILE_FIELDS: ClassVar[frozenset[str]] = frozenset({"stock"})
     ASSUMED_TIMEZONE: ClassVar[str] = "Europe/Paris"
     AXES: ClassVar[Mapping[str, StatusAxis]] = AXES
     DEFAULT_AXIS: ClassVar[str] = DEFAULT_AXIS

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_provider_orders.errors import ConfigurationError
 
-__all__ = ["is_blank", "read_moment", "zone"]
+__all__ = ["in_utc", "is_blank", "read_moment", "zone"]
 
 # Several times as fast as ``moment.replace(tzinfo=...).astimezone(UTC)``, with the same result.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,6 +55,20 @@ def read_moment(text: str, *, assumed_timezone: str) -> tuple[datetime, bool]:
 def is_blank(text: str | None) -> bool:
     """Tell whether a date field holds no date: null, empty, or MySQL's zero date (*assumed*)."""
     return text is None or not text.strip() or text.startswith("0000-00-00")
+
+
+def in_utc(name: str, moment: datetime) -> datetime:
+    """Give an aware moment of any kind as a plain one in UTC.
+
+    :param name: the argument, for the error.
+    :raises ConfigurationError: in UTC it lies outside of the calendar.
+    """
+    try:
+        # Pendulum's reckon in ways of their own, and Airflow's lazy ones have another repr() in each process.
+        return datetime.fromisoformat(moment.isoformat()).astimezone(UTC)
+    except OverflowError:
+        message = f"{name} lies outside of the years 1 to 9999."
+    raise ConfigurationError(message, field=name)
 
 
 @lru_cache(maxsize=64)

@@ -171,6 +171,10 @@ class PopsellOrder(VendorOrder):
     WINDOW_FIELDS: ClassVar[tuple[str, str | None]] = ("date_order (or date_insert)", "date_update")
     ENTERED_FIELD: ClassVar[str | None] = "date_insert"
     TOTAL_FIELD: ClassVar[str] = "total_amount"
+    # What people do elsewhere, and what others buy: each sweep would bring most orders again.
+    VOLATILE_FIELDS: ClassVar[frozenset[str]] = frozenset(
+        {"online", "last_action_date", "stock", "stock_available"}
+    )
     ASSUMED_TIMEZONE: ClassVar[str] = "Europe/Paris"
     AXES: ClassVar[Mapping[str, StatusAxis]] = AXES
     DEFAULT_AXIS: ClassVar[str] = DEFAULT_AXIS

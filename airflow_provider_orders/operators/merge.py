@@ -125,13 +125,12 @@ class MergeExportsOperator(BaseRetryingOperator):
     ) -> MergedManifest:
         from airflow_provider_orders.apis.query import OrderQuery
         from airflow_provider_orders.export.merge import SeriesSink, look_into_files, move_watermark
+        from airflow_provider_orders.export.plan import read_lookback
 
         query = OrderQuery.of(
             statuses=self.statuses, ambassador_id=self.ambassador_id, params=self.vendor_params
         )
-        lookback = self.lookback
-        if not isinstance(lookback, timedelta):
-            lookback = timedelta(seconds=lookback)
+        lookback = read_lookback(self.lookback)
         with open_hook(merged["orders_conn_id"]) as hook:
             if self.sql_conn_id:
                 return self._move_in_table(merged, by, run_key, hook.api, query, lookback)

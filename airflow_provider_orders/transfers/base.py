@@ -89,12 +89,12 @@ class BaseOrdersTransfer(BaseOrdersOperator):
         """Export the orders."""
         from airflow_provider_orders.apis.query import whole_number
         from airflow_provider_orders.export.manifest import without_long_lists
-        from airflow_provider_orders.export.plan import check_plan
+        from airflow_provider_orders.export.plan import check_plan, read_lookback
         from airflow_provider_orders.export.run import export_orders
 
         limit = None if self.limit is None or self.limit == "" else whole_number("limit", self.limit)
         mode, query = self.mode_and_query(context)
-        lookback, sweep_days = _duration("lookback", self.lookback), _days("sweep_days", self.sweep_days)
+        lookback, sweep_days = read_lookback(self.lookback), _days("sweep_days", self.sweep_days)
         check_outlets(self.outlets, self.orders_conn_id)
         with open_hook(self.orders_conn_id) as hook:
             # Before the target is touched.
@@ -171,14 +171,6 @@ def _in_window_of_run(query: OrderQuery, context: Context) -> OrderQuery:
 def _run_type(context: Context) -> str:
     dag_run = context.get("dag_run")
     return str(getattr(getattr(dag_run, "run_type", ""), "value", getattr(dag_run, "run_type", "")))
-
-
-def _duration(name: str, value: timedelta | float) -> timedelta:
-    if isinstance(value, timedelta):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigurationError(f"{name} must be a timedelta, or a number of seconds.", field=name)
-    return timedelta(seconds=value)
 
 
 def _days(name: str, value: float | str) -> int:

@@ -27,7 +27,7 @@ COMMON = {
 }
 OWN = {
     "popsell": {"auth", "domain", "brand_id"},
-    "dipli": set(),
+    "dipli": {"seller"},
     "valomnia": {"api_version"},
     "genuka": {"auth", "company_id", "api_version"},
 }

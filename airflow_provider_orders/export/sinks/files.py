@@ -9,6 +9,7 @@ The other exports of the same orders keep the shape of the payloads in a hidden 
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import json
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from airflow_provider_orders.errors import ConfigurationError, OrdersError
 from airflow_provider_orders.export.record import one_line
 from airflow_provider_orders.export.sinks.base import Sink, Written
-from airflow_provider_orders.export.sinks.folder import Listing, PartFile
+from airflow_provider_orders.export.sinks.folder import Listing, PartFile, read_bytes, reason_of
 from airflow_provider_orders.export.state import KeptShape, SyncState
 from airflow_provider_orders.export.versions import Versions
 
@@ -87,6 +88,7 @@ class FileSink(Sink[_Item]):
         self._versions_file: PartFile | None = None
         self._rejects: PartFile | None = None
         self._note: PartFile | None = None
+        self._is_committed = False
         self._shape_name = ""
         self._shape_file: PartFile | None = None
 
@@ -112,6 +114,10 @@ class FileSink(Sink[_Item]):
     @abstractmethod
     def _line(self, record: Record) -> _Item:
         """Give what will be written for an order."""
+
+    def _version(self, record: Record) -> str:
+        """Give what tells the versions of an order apart, in the form in which it is written."""
+        return record.order().content_hash
 
     def _part(self, name: str) -> PartFile:
         """Open a data file.
@@ -144,35 +150,36 @@ class FileSink(Sink[_Item]):
             self._remove_leftovers(listing)
             self.journal = _JournalFiles(self._folder, self._name, listing)
             self._start()
-        except (OSError, ValueError, ImportError, NotImplementedError) as error:
+        except OrdersError:
+            raise
+        except Exception as error:  # a cloud's library has errors of its own, which are no OSError
             raise ConfigurationError(
-                f"path {self._folder} cannot be written to: {_reason(error)}.", field="path"
+                f"path {self._folder} cannot be written to: {reason_of(error)}.", field="path"
             ) from error
         return state
 
     def _open_series(self, name: str, overlap: timedelta | None, listing: Listing) -> SyncState | None:
-        manifests = _manifests(name, listing)
-        notes = (json.loads(_read(path)) for path in manifests)
-        newest = next(notes, None)
+        manifests = _read_manifests(name, listing)
+        path, newest = next(manifests, (None, None))
         if newest is not None:
             self._remove_dead(name, newest, listing)
         replaces = None
         number = newest["state"]["sequence"] + 1 if newest else 1
         if newest is not None and newest["state"]["run_key"] == self._run_key:
-            replaces, number = manifests[0], number - 1
-            newest = next(notes, None)
+            replaces, number = path, number - 1
+            _, newest = next(manifests, (None, None))
         self._series = _Series(name, number, replaces)
         known = _read_versions(self._folder / newest["versions_file"]) if newest else ()
-        self._versions = Versions(known, overlap=overlap)
+        self._versions = Versions(known, version_of=self._version, overlap=overlap)
         return SyncState.from_dict(newest["state"]) if newest else None
 
     def _kept_shape(self, series: str, listing: Listing) -> Mapping[str, Any] | None:
         """Give the shape of the payloads that an export outside of the series starts from."""
         kept = self._folder / self._shape_name
         if kept.exists():
-            return KeptShape.from_dict(json.loads(_read(kept))).before(self._run_key)
-        manifests = _manifests(series, listing)
-        return SyncState.from_dict(json.loads(_read(manifests[0]))["state"]).shape if manifests else None
+            return KeptShape.from_dict(json.loads(read_bytes(kept))).before(self._run_key)
+        _, newest = next(_read_manifests(series, listing), (None, None))
+        return SyncState.from_dict(newest["state"]).shape if newest else None
 
     def _remove_dead(self, series: str, newest: dict[str, Any], listing: Listing) -> None:
         """Remove what runs left that were killed after another one had committed, or while they removed it themselves."""
@@ -182,19 +189,27 @@ class FileSink(Sink[_Item]):
         for path in listing.having(f".{series}-"):
             of = _number(path.name.removeprefix("."), series)
             if of is not None and of <= number:
+                if f"{_MANIFEST}." in path.name:
+                    self._remove_noted(path, listing.having(f"{series}-{of:08d}{_MANIFEST}"))
                 listing.remove(path)
         for path in listing.having(f"{series}-{number:08d}"):
             if path.name not in names and not path.name.endswith(_MANIFEST):
                 listing.remove(path)
 
+    def _remove_noted(self, note: Folder, committed: Sequence[Folder]) -> None:
+        """Remove what lies in other folders of a run that died before its note became a manifest.
+
+        :param note: the note.
+        :param committed: the manifest of the run that committed in its place: this one, if it died right behind that.
+        """
+
     def render(self, record: Record) -> _Item | None:
         """Give what will be written, None for a version that an earlier file of the series has."""
-        if self._versions is not None:
-            is_known = self._versions.is_known(record)
-            self._versions.note(record)
-            if is_known:
-                return None
-        return self._line(record)
+        if self._versions is None:
+            return self._line(record)
+        item = None if self._versions.is_known(record) else self._line(record)
+        self._versions.note(record)  # last, so that an order that cannot be written is rejected by itself
+        return item
 
     def reject(self, raw: bytes, reason: str) -> None:
         """Keep a row that is not what the vendor documents, with the reason, in a file of JSON Lines."""
@@ -229,21 +244,30 @@ class FileSink(Sink[_Item]):
         content: dict[str, Any] = dict(manifest)
         if state is not None and self._versions_file is not None:
             content |= {"state": state.as_dict(), "versions_file": self._versions_file.final.name}
-        published = [*self._parts(), *filter(None, [self._rejects, self._versions_file])]
-        with self._writing(begun=self._series is None or self._series.replaces is not None):
+        is_new = self._series is not None and self._series.replaces is None
+        is_sure = False
+        with self._writing(begun=not is_new):
             self._note = PartFile(self._folder, self._note_name, tag=f"{self._tag}.")
             self._note.write(json.dumps(content, indent=2).encode())
             self._note.finish()
             if state is None and shape is not None:
                 self._shape_file = self._write_shape(shape)
-            if self._series is None or self._series.replaces is not None:
-                self._publish(published)
+            if is_new:
+                is_sure = self._publish_new(self._note, self._published())
             else:
-                self._publish_new(self._note, published)
+                self._publish(self._note, self._published())
+            self._is_committed = True
         with self._writing(begun=True):
             if self._shape_file is not None:
                 self._shape_file.publish()
-            self._remove_replaced({str(part.final) for part in published})
+            listing = Listing(self._folder)
+            self._remove_replaced(listing, {str(part.final) for part in self._published()})
+            if self._series is not None and is_sure:
+                self._remove_dead(self._series.name, content, listing)
+
+    def _published(self) -> Sequence[PartFile]:
+        """Give what a commit makes visible, but for the manifest."""
+        return [*self._parts(), *filter(None, [self._rejects, self._versions_file])]
 
     def _write_shape(self, shape: Mapping[str, Any]) -> PartFile:
         part = PartFile(self._folder, self._shape_name, tag=f"{self._tag}.")
@@ -252,23 +276,21 @@ class FileSink(Sink[_Item]):
         part.finish()
         return part
 
-    def _publish(self, parts: Iterable[PartFile]) -> None:
+    @staticmethod
+    def _publish(note: PartFile, parts: Iterable[PartFile]) -> None:
         for part in parts:
             part.publish()
-        assert self._note is not None  # noqa: S101 - for the type checker: commit has just made it
-        self._note.publish()
+        note.publish()
 
-    def _publish_new(self, note: PartFile, parts: Sequence[PartFile]) -> None:
-        """Publish under a number that no other run may have taken."""
+    def _publish_new(self, note: PartFile, parts: Iterable[PartFile]) -> bool:
+        """Publish under a number that no other run may have taken; tells whether it is sure that none can take it."""
         if note.final.exists():
             raise self._lost()
         for part in parts:
             part.publish()
         try:
-            note.publish_new()
+            return note.publish_new()
         except FileExistsError:
-            for part in parts:
-                part.final.unlink(missing_ok=True)
             raise self._lost() from None
 
     def _lost(self) -> OrdersError:
@@ -278,14 +300,13 @@ class FileSink(Sink[_Item]):
             "other one ended."
         )
 
-    def _remove_replaced(self, kept: set[str]) -> None:
-        """Remove what earlier tries left under the names that are this export's alone."""
-        own = self._stem if self._series is None else self._series.stem
-        for path in list(self._folder.iterdir()):
+    def _remove_replaced(self, listing: Listing, kept: set[str]) -> None:
+        """Remove what earlier tries left under the names that are this task instance's alone."""
+        for path in listing.having(""):
             name = path.name.removeprefix(".")
-            is_data = name.startswith((f"{own}.", f"{own}-")) and not name.endswith(_MANIFEST)
+            is_data = name.startswith((f"{self._name}.", f"{self._name}-")) and not name.endswith(_MANIFEST)
             if (is_data and str(path) not in kept) or self._is_old_versions_file(name):
-                path.unlink(missing_ok=True)
+                listing.remove(path)
 
     def _is_old_versions_file(self, name: str) -> bool:
         """Tell whether nobody will read it again; the one before the newest serves a repeated run."""
@@ -303,18 +324,45 @@ class FileSink(Sink[_Item]):
     def _writing(self, *, begun: bool = False) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except OrdersError:
+            raise
+        except Exception as error:  # a cloud's library has errors of its own, which are no OSError
             state = (
-                "Some of the files may be replaced already" if begun else "The files are as they were before"
+                "Some of the files may be replaced already"
+                if begun or self._may_be_committed()
+                else "The files are as they were before"
             )
             raise OrdersError(
-                f"Writing to {self._folder} failed: {_reason(error)}. {state}; "
+                f"Writing to {self._folder} failed: {reason_of(error)}. {state}; "
                 "free space or repair the target, then run the task again."
             ) from error
 
+    def _may_be_committed(self) -> bool:
+        """Tell whether the manifest is in its place, or may be: an error may have come right behind that."""
+        return self._is_committed or (self._note is not None and self._note.may_be_there())
+
+    def _additions(self) -> Iterable[PartFile]:
+        """Give the files that take no earlier one's place, so that a commit that failed can be taken back."""
+        is_new = self._series is not None and self._series.replaces is None
+        return self._published() if is_new else ()
+
+    def _take_back(self) -> None:
+        for part in self._additions():
+            if part.is_exposed:
+                part.final.unlink(missing_ok=True)
+
     def close(self) -> None:
-        """Remove the temporary files that were not published."""
-        for part in (*self._parts(), self._rejects, self._versions_file, self._note, self._shape_file):
+        """Remove the files that were not committed."""
+        left = [*self._published(), self._shape_file, self._note]
+        if self._note is not None and not self._may_be_committed():
+            try:
+                self._take_back()
+            except Exception as error:  # noqa: BLE001 - of the storage; what went wrong first is what is to be seen
+                log.warning(
+                    "%s could not be tidied up (%s); a later export does it", self._folder, reason_of(error)
+                )
+                left.remove(self._note)  # by which that export knows what to remove
+        for part in left:
             if part is not None:
                 part.discard()
         if self._versions is not None:
@@ -331,13 +379,16 @@ class _JournalFiles:
 
     def load(self) -> Iterator[bytes]:
         for path in self._segments:
-            yield _read(path)
+            yield read_bytes(path)
 
     def append(self, segment: bytes) -> None:
         path = self._folder / f"{self._start}{len(self._segments) + 1:06d}"
         self._segments.append(path)  # first: of one that is not written to its end there may be a file, too
-        with path.open("wb") as file:
-            file.write(segment)
+        try:
+            with path.open("wb") as file:
+                file.write(segment)
+        except Exception as error:  # a cloud's library has errors of its own
+            raise OSError(errno.EIO, reason_of(error)) from error
 
     def clear(self) -> None:
         for path in self._segments:
@@ -345,9 +396,13 @@ class _JournalFiles:
         self._segments.clear()
 
 
-def _manifests(series: str, listing: Listing) -> list[Folder]:
-    """Give the manifests of a series, the newest first."""
-    return listing.having(f"{series}-", _MANIFEST)[::-1]
+def _read_manifests(series: str, listing: Listing) -> Iterator[tuple[Folder, dict[str, Any]]]:
+    """Read the manifests of a series, the newest first; an empty one is the claim of a run that died, and goes."""
+    for path in reversed(listing.having(f"{series}-", _MANIFEST)):
+        if content := read_bytes(path):
+            yield path, json.loads(content)
+        else:
+            listing.remove(path)
 
 
 def _number(name: str, series: str) -> int | None:
@@ -356,11 +411,6 @@ def _number(name: str, series: str) -> int | None:
         return None
     digits = name[len(series) + 1 : len(series) + 9]
     return int(digits) if len(digits) == 8 and digits.isdigit() else None
-
-
-def _read(path: Folder) -> bytes:
-    with path.open("rb") as file:
-        return file.read()
 
 
 def _read_versions(path: Folder) -> Iterator[Recurring]:
@@ -375,8 +425,3 @@ def _write_versions(part: PartFile, versions: Versions) -> None:
         for known in versions.recurring():
             file.write(json.dumps(known).encode() + b"\n")
     part.finish()
-
-
-def _reason(error: Exception) -> str:
-    words = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
-    return words or type(error).__name__

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, cast
 from airflow_provider_orders.errors import ConfigurationError
 from airflow_provider_orders.export.record import one_line
 from airflow_provider_orders.export.sinks.files import FileSink
+from airflow_provider_orders.export.versions import payload_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,11 @@ class JsonLinesSink(FileSink[bytes]):
             return record.payload().model_dump_json().encode()
         return record.order().to_json()
 
+    def _version(self, record: Record) -> str:
+        if self.maps_orders:
+            return super()._version(record)
+        return payload_version(self._line(record), without=record.reader.model.VOLATILE_FIELDS)
+
     def write(self, items: Sequence[bytes]) -> None:
         """Write orders, one JSON document each, without line breaks."""
         if items and self._orders is not None:
@@ -88,7 +94,7 @@ class JsonLinesSink(FileSink[bytes]):
         """Remove the temporary files that were not published."""
         # The compressor first: one that is dropped open writes its end into the closed file, and complains.
         if self._writer is not None and self._writer is not self._orders:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(Exception):  # of any storage, into which it writes its end
                 self._writer.close()
         super().close()
 

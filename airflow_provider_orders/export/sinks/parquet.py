@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from airflow_provider_orders.errors import ConfigurationError
 from airflow_provider_orders.export.sinks.files import FileSink
-from airflow_provider_orders.export.sinks.folder import PartFile
+from airflow_provider_orders.export.sinks.folder import PartFile, read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -79,7 +78,6 @@ class ParquetSink(FileSink["tuple[Order, int]"]):
         self._chunk: list[Order] = []
         self._chunk_bytes = 0
         self._earlier: set[tuple[str, str]] = set()
-        self._committed = False
 
     def _start(self) -> None:
         from airflow_provider_orders.export.sinks.row_groups import DailyFiles, OneFile
@@ -130,11 +128,6 @@ class ParquetSink(FileSink["tuple[Order, int]"]):
         """Remove the temporary files that were not published."""
         if self._writer is not None:
             self._writer.abandon()
-        if not self._committed:
-            with suppress(OSError):
-                self._remove_partitions(
-                    {part.key for part in self._partitions() if part.published} - self._earlier
-                )
         super().close()
 
     # Files in partitions: which ones an earlier try left is in its manifest, so that no folder has to be searched.
@@ -142,29 +135,37 @@ class ParquetSink(FileSink["tuple[Order, int]"]):
     def _partitions(self) -> Iterable[_PartitionFile]:
         return (part for part in self._files_written if isinstance(part, _PartitionFile))
 
+    def _additions(self) -> Iterable[PartFile]:
+        return super()._additions() or [part for part in self._partitions() if part.key not in self._earlier]
+
     def _remove_leftovers(self, listing: Listing) -> None:
         committed, begun = self._manifests_of_this_run(listing)
         self._earlier = {key for note in committed for key in _partition_files(note)}
         for note in begun:
-            self._remove_partitions(set(_partition_files(note)) - self._earlier)
+            self._remove_noted(note, committed)
             listing.remove(note)
         super()._remove_leftovers(listing)
 
     def _manifests_of_this_run(self, listing: Listing) -> tuple[list[Folder], list[Folder]]:
-        """Give those of this task instance's earlier tries: committed, and left by a try that died on the way."""
+        """Give those of the files that this export takes the place of: committed, and left by a try that died on the way."""
         if self._series is None:
-            path = self._folder / f"{self._stem}.manifest.json"
-            committed = [path] if path.exists() else []
-            stem = self._stem
-        else:
-            committed = [self._series.replaces] if self._series.replaces is not None else []
-            stem = f"{self._series.name}-"
-        begun = [path for path in listing.having(f".{stem}") if f".manifest.json.{self._tag}." in path.name]
+            name = f"{self._stem}.manifest.json"
+            path = self._folder / name
+            return [path] if path.exists() else [], listing.having(f".{name}.", ".part")
+        committed = [self._series.replaces] if self._series.replaces is not None else []
+        begun = [
+            path
+            for path in listing.having(f".{self._series.name}-", ".part")
+            if f".manifest.json.{self._tag}." in path.name
+        ]
         return committed, begun
 
-    def _remove_replaced(self, kept: set[str]) -> None:
-        self._committed = True
-        super()._remove_replaced(kept)
+    def _remove_noted(self, note: Folder, committed: Sequence[Folder]) -> None:
+        kept = {key for manifest in committed for key in _partition_files(manifest)}
+        self._remove_partitions(_partition_files(note) - kept)
+
+    def _remove_replaced(self, listing: Listing, kept: set[str]) -> None:
+        super()._remove_replaced(listing, kept)
         self._remove_partitions(self._earlier - {part.key for part in self._partitions()})
 
     def _remove_partitions(self, keys: Iterable[tuple[str, str]]) -> None:
@@ -185,7 +186,6 @@ class _PartitionFile(PartFile):
         super().__init__(folder, f"{name}.{partition}", tag=tag)
         self.final = folder / partition / name
         self.key = (partition, name)
-        self.published = False
         self._written: WrittenFile | None = None
 
     def finish(self) -> WrittenFile:
@@ -198,7 +198,6 @@ class _PartitionFile(PartFile):
         """Move it to its final name, over an older file."""
         self.final.parent.mkdir(parents=True, exist_ok=True)
         super().publish()
-        self.published = True
 
 
 def _require_pyarrow() -> Callable[[Order], None]:
@@ -216,10 +215,8 @@ def _require_pyarrow() -> Callable[[Order], None]:
 
 def _partition_files(note: Folder) -> set[tuple[str, str]]:
     """Read from a manifest which files it has in partitions; none where it was not even written to its end."""
-    with note.open("rb") as file:
-        content = file.read()
     try:
-        paths = [file["path"].split("/") for file in json.loads(content)["files"]]
+        paths = [file["path"].split("/") for file in json.loads(read_bytes(note))["files"]]
     except ValueError:
         return set()
     return {(path[-2], path[-1]) for path in paths if path[-2].startswith(_PARTITION)}

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import pendulum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lazy_object_proxy import Proxy  # type: ignore[import-untyped]
 
 from airflow_provider_orders.apis.query import OrderQuery, whole_number, whole_second
 from airflow_provider_orders.errors import ConfigurationError
@@ -61,6 +65,27 @@ class TestReading:
         assert moment - timedelta(days=1) == datetime(2026, 1, 30, tzinfo=UTC)
 
 
+class TestMoments:
+    @pytest.mark.parametrize(
+        "moment",
+        [
+            pendulum.datetime(2026, 1, 31, 1, tz="Europe/Paris"),
+            Proxy(lambda: DAY),
+            datetime(2026, 1, 31, 1, tzinfo=ZoneInfo("Europe/Paris")),
+        ],
+    )
+    def test_of_any_kind_are_plain_ones_in_utc(self, moment: Any) -> None:
+        for query in (OrderQuery.of(created_from=moment), replace(OrderQuery(), created_from=moment)):
+            assert type(query.created_from) is datetime
+            assert query.created_from == DAY
+            assert repr(query) == repr(OrderQuery(created_from=DAY))
+
+    @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
+    def test_outside_of_the_calendar_are_named(self, text: str) -> None:
+        with pytest.raises(ConfigurationError, match="created_to lies outside of the years 1 to 9999"):
+            OrderQuery.of(created_to=text)
+
+
 class TestWindow:
     def test_it_is_half_open(self) -> None:
         query = OrderQuery(updated_from=DAY, updated_to=DAY + timedelta(hours=1))
@@ -84,6 +109,16 @@ class TestWindow:
         end = datetime.fromisoformat(whole_second(moment, up=True))
         assert start <= moment <= end
         assert end - start < timedelta(seconds=2)
+
+    @pytest.mark.parametrize(
+        ("moment", "text"),
+        [
+            (datetime.min.replace(tzinfo=UTC), "0001-01-01T00:00:00Z"),
+            (datetime.max.replace(tzinfo=UTC), "9999-12-31T23:59:59Z"),
+        ],
+    )
+    def test_seconds_are_written_to_the_ends_of_the_calendar(self, moment: datetime, text: str) -> None:
+        assert whole_second(moment, up=True) == text
 
     def test_seconds_are_written_in_utc(self) -> None:
         assert (

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from airflow_provider_orders.apis.dipli import DipliApi, DipliSettings
 from airflow_provider_orders.apis.genuka import GenukaSettings
 from airflow_provider_orders.apis.popsell import PopsellSettings
+from airflow_provider_orders.apis.query import OrderQuery
 from airflow_provider_orders.apis.settings import ApiSettings, ConnectionFields
 from airflow_provider_orders.apis.valomnia import ValomniaApi, ValomniaSettings
 from airflow_provider_orders.errors import ConfigurationError
+from airflow_provider_orders.export.state import Scope
 from airflow_provider_orders.models.dipli import DipliOrder
 from airflow_provider_orders.models.valomnia import ValomniaOrder
 
@@ -110,6 +112,9 @@ class TestFields:
             (DipliSettings, {"extra": {"console_url": "https://admin.example.com/orders"}}, "console_url"),
             (DipliSettings, {"extra": {"page_sise": 10}}, "page_sise"),
             (DipliSettings, {"extra": {"password": "x"}}, "password"),
+            (DipliSettings, {"extra": {"seller": "my shop"}}, "seller"),
+            (DipliSettings, {"extra": {"seller": "shop/1"}}, "seller"),
+            (DipliSettings, {"extra": {"seller": "s" * 65}}, "seller"),
             (PopsellSettings, {"host": "h.example", "extra": {"auth": "magic"}}, "auth"),
             (PopsellSettings, {"host": "h.example", "extra": {"auth": "api_key"}}, "domain"),
             (PopsellSettings, {"host": "h.example", "extra": {"auth": "login", "domain": "d"}}, "login"),
@@ -158,6 +163,33 @@ class TestFields:
         assert PopsellSettings.from_connection(fields(domain="shop.example")).account == "shop.example"
         assert PopsellSettings.from_connection(fields()).account == "api.example.com"
         assert ValomniaSettings.from_connection(fields()).account == "api.example.com"
+
+    def test_two_brands_of_a_popsell_shop_are_two_accounts(self) -> None:
+        def account(**extra: Any) -> str:
+            fields = ConnectionFields(conn_id="c", host="api.example.com", password="k", extra=extra)
+            return PopsellSettings.from_connection(fields).account
+
+        assert account(brand_id=0) == "api.example.com-0"
+        assert account(brand_id="12", domain="shop.example") == "shop.example-12"
+
+    def test_two_dipli_sellers_are_two_accounts_though_they_share_the_host(self) -> None:
+        def account(conn_id: str, **extra: Any) -> str:
+            fields = ConnectionFields(conn_id=conn_id, password="k", extra=extra)
+            return DipliSettings.from_connection(fields).account
+
+        assert (account("dipli_fr"), account("dipli_de")) == ("dipli_fr", "dipli_de")
+        assert (
+            account("dipli_fr", seller="Shop.1-eu_")
+            == account("dipli_new", seller="Shop.1-eu_")
+            == "Shop.1-eu_"
+        )
+
+    def test_two_dipli_sellers_share_no_state(self) -> None:
+        def scope(conn_id: str) -> Scope:
+            fields = ConnectionFields(conn_id=conn_id, password="k")
+            return Scope.of(DipliApi(DipliSettings.from_connection(fields)), OrderQuery())
+
+        assert scope("dipli_fr").key != scope("dipli_de").key
 
 
 class TestTheBackOffice:

@@ -79,9 +79,11 @@ class TestPopsell:
         assert words == ["OK", "FULFILLED", "CANCELLED"]
         assert all(params["filter[type]"] == "WEB" for _, params in found)
 
-    def test_one_ambassadors_orders_between_two_moments(self, popsell: PopsellApi) -> None:
+    def test_one_ambassadors_orders_are_asked_for_from_a_day_before_to_a_day_after(
+        self, popsell: PopsellApi
+    ) -> None:
         found = targets(popsell, ambassador_id=7, created_from=START, created_to=END)
-        between = "2026-01-31T23:30:00Z,2026-02-01T00:00:01Z"
+        between = "2026-01-30T23:30:00Z,2026-02-02T00:00:01Z"
         assert found == [
             (
                 "/api/v2/platform/ambassadors/7/orders",
@@ -91,7 +93,12 @@ class TestPopsell:
 
     def test_the_open_end_of_a_creation_window_is_filled(self, popsell: PopsellApi) -> None:
         ((_, params),) = targets(popsell, ambassador_id=7, created_to=END)
-        assert params["filter[placed_between]"] == "1970-01-01T00:00:00Z,2026-02-01T00:00:01Z"
+        assert params["filter[placed_between]"] == "1970-01-01T00:00:00Z,2026-02-02T00:00:01Z"
+
+    def test_no_creation_window_leaves_the_calendar(self, popsell: PopsellApi) -> None:
+        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        ((_, params),) = targets(popsell, ambassador_id=7, created_from=first, created_to=last)
+        assert params["filter[placed_between]"] == "1970-01-01T00:00:00Z,9999-12-31T00:00:00Z"
 
     @pytest.mark.parametrize(
         ("filters", "name"),
@@ -123,9 +130,11 @@ class TestPopsell:
         with pytest.raises(ConfigurationError, match="whole numbers"):
             first_request(popsell, order_id)
 
-    def test_there_is_no_look_up_by_reference(self, popsell: PopsellApi) -> None:
-        with pytest.raises(ConfigurationError, match="finds an order by id"):
-            first_request(popsell, "42", by="reference")
+    @pytest.mark.parametrize("by", ["reference", ["id"]])
+    def test_there_is_no_look_up_by_anything_else(self, popsell: PopsellApi, by: Any) -> None:
+        with pytest.raises(ConfigurationError, match="finds an order by id") as caught:
+            first_request(popsell, "42", by=by)
+        assert caught.value.field == "by"
 
 
 class TestDipli:
@@ -216,11 +225,16 @@ class TestGenuka:
         assert path == "/2023-11/admin/orders"
         assert params == {
             "sort": "created_at",
-            "filter[updated_at][start]": "2026-01-31T23:30:00Z",
+            # Whether a start is included is not documented.
+            "filter[updated_at][start]": "2026-01-31T23:29:59Z",
             "filter[updated_at][end]": "2026-02-01T00:00:01Z",
             "page": "3",
             "per_page": "100",
         }
+
+    def test_no_window_leaves_the_calendar(self, genuka: GenukaApi) -> None:
+        ((_, params),) = targets(genuka, created_from=datetime.min.replace(tzinfo=UTC))
+        assert params["filter[created_at][start]"] == "1969-12-31T23:59:59Z"
 
     def test_lines_are_included_beside_what_the_user_includes(self, genuka: GenukaApi) -> None:
         ((_, params),) = targets(genuka, with_lines=True, params={"include": "customer"})

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.apis.listing import Listing, Page
     from airflow_provider_orders.export.manifest import Manifest
+    from airflow_provider_orders.export.sinks.base import Sink
     from airflow_provider_orders.http.messages import Request
     from airflow_provider_orders.http.paging import PageStep, PastTest, RowPage
 
@@ -104,6 +105,7 @@ class Shop:
     :param ahead: pages that the client asks for before it has taken the first of them.
     :param skew: how far the vendor's clock is ahead of ours, in seconds.
     :param dipli_zone: the zone of Dipli's days, which is not documented.
+    :param excludes_start: whether Genuka leaves out what happened at the start of a window, which is not documented.
     :param now: our clock.
     """
 
@@ -112,6 +114,7 @@ class Shop:
     ahead: int = 2
     skew: int = 0
     dipli_zone: str = "Europe/Paris"
+    excludes_start: bool = False
     now: int = BASE
     orders: list[SourceOrder] = field(default_factory=list)
     folder: MemoryFolder = field(default_factory=lambda: MemoryFolder("target", {}))
@@ -120,6 +123,8 @@ class Shop:
     fails_at: int | None = None
     asked: int = 0
     numbers: int = 0
+    more: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Fields that an order has besides, by its number."""
 
     def __post_init__(self) -> None:
         self.api = model_api(self.vendor, page_size=self.page_size, concurrency=1)
@@ -213,7 +218,7 @@ class Shop:
                 "deleted_at": changed if order.deleted else None,
             },
         }[self.vendor]()
-        return msgspec.json.encode(row)
+        return msgspec.json.encode({**row, **self.more.get(order.number, {})})
 
     def _cut(self, found: Sequence[SourceOrder], start: int, size: int) -> list[msgspec.Raw]:
         return [msgspec.Raw(self._row(order)) for order in found[start : start + size]]
@@ -268,6 +273,8 @@ class Shop:
     def _genuka_page(self, params: dict[str, str]) -> dict[str, Any]:
         def period(name: str, at: int | None) -> bool:
             start, end = (params.get(f"filter[{name}][{edge}]") for edge in ("start", "end"))
+            if self.excludes_start and start is not None and at == datetime.fromisoformat(start).timestamp():
+                return False
             return _between(at, start, end, end_included=True)
 
         def place(order: SourceOrder) -> tuple[int, int]:
@@ -286,11 +293,19 @@ class Shop:
 
     # The exports.
 
-    def export(self, run_key: str, *, statuses: tuple[int, ...] = (), **options: Any) -> Manifest:
-        """Export into the folder; incremental unless told otherwise."""
+    def export(
+        self,
+        run_key: str,
+        *,
+        statuses: tuple[int, ...] = (),
+        output: str = "raw",
+        into: Sink[Any] | None = None,
+        **options: Any,
+    ) -> Manifest:
+        """Export into the folder, or a sink; incremental unless told otherwise."""
         self.asked = 0
         words = tuple(STATUSES[self.vendor][place] for place in statuses)
-        with JsonLinesSink(self.folder, "orders", run_key=run_key, output="raw") as sink:
+        with into or JsonLinesSink(self.folder, "orders", run_key=run_key, output=output) as sink:
             manifest = export_orders(
                 self.client,
                 options.pop("query", None) or OrderQuery(statuses=words),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from airflow_provider_orders.apis.query import OrderQuery
+from airflow_provider_orders.export import versions
 from airflow_provider_orders.export.plan import make_plan
+from airflow_provider_orders.export.sinks.jsonl import JsonLinesSink
+from airflow_provider_orders.export.sinks.parquet import ParquetSink
 from airflow_provider_orders.export.state import SyncState
 from airflow_provider_orders.sandbox import Sandbox
 from tests.unit.export.model_source import BASE, VENDORS, Shop, SourceOrder, model_api
@@ -70,6 +74,8 @@ SHOWN = (
     "left the statuses",
     "while the listing was read",
     "changed again after the window",
+    "shows only after the window was read",
+    "whatever their status says",
     "before the date that they bear",
     "behind a page of imported orders",
     "imported while the listing was read",
@@ -90,7 +96,9 @@ def test_every_gap_that_a_plan_can_name_is_shown_below() -> None:
     state = SyncState(sequence=1, watermark=now, newest_id=1)
     for vendor in VENDORS:
         api = model_api(vendor)
-        statuses = () if vendor == "valomnia" else ("pending",)
+        statuses = {"valomnia": (), "dipli": ("delivered",), "genuka": ("cancelled",)}.get(
+            vendor, ("pending",)
+        )
         queries = [
             ("incremental", OrderQuery(statuses=statuses)),
             ("full", OrderQuery(statuses=statuses)),
@@ -278,6 +286,18 @@ class TestWhatIsNeverMissed:
         export_twice(shop)
         assert missing(shop) == set()
 
+    @pytest.mark.parametrize("excludes_start", [True, False])
+    @pytest.mark.parametrize("by", ["created", "updated"])
+    def test_what_happened_at_the_very_start_of_a_window(self, by: str, excludes_start: bool) -> None:
+        shop = Shop("genuka", excludes_start=excludes_start)
+        for _ in range(3):
+            shop.place()
+            shop.now += 1
+        start = datetime.fromtimestamp(BASE + 1, UTC)
+        query = OrderQuery.of(**{f"{by}_from": start, f"{by}_to": start + timedelta(seconds=1)})
+        manifest = shop.export("window", mode="window", query=query)
+        assert shop.rows_of(manifest).keys() == ids(shop.orders[1])
+
     def test_orders_that_genuka_marks_as_deleted(self) -> None:
         shop = shop_of("genuka")
         shop.orders[1].deleted = True
@@ -314,6 +334,127 @@ class TestNothingComesTwice:
             assert shop.export("the same")["rows"] == 1
         assert shop.export("another")["rows"] == 0
         assert len(shop.versions()["1"]) == 2
+
+
+class TestADateThatOnlyTheCanonicalOrderReads:
+    """It is not looked at where an order is validated, so that it first shows when versions are compared."""
+
+    FIELDS: ClassVar = {"dipli": "delivered_at", "valomnia": "deliveredOn"}
+
+    @pytest.fixture(params=FIELDS)
+    def shop(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Shop:
+        monkeypatch.setattr(versions, "_MOST_PENDING", 4)
+        shop = Shop(request.param, page_size=3)
+        for _ in range(12):
+            shop.place()
+        shop.more[3] = {self.FIELDS[request.param]: "soon"}
+        shop.now += DAY
+        return shop
+
+    @pytest.mark.parametrize("output", ["raw", "vendor"])
+    def test_rejects_nothing_where_it_is_written_as_it_came(self, shop: Shop, output: str) -> None:
+        first, again = (shop.export(key, output=output) for key in ("one", "two"))
+        assert (first["rows"], first["rejected"]) == (12, 0)
+        assert (again["rows"], again["rejected"]) == (0, 0)
+
+    @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+    def test_rejects_that_order_alone_where_the_canonical_one_is_written(self, shop: Shop, kind: str) -> None:
+        def sink(key: str) -> Any:
+            if kind == "parquet":
+                return ParquetSink(shop.folder, "orders", run_key=key)
+            return JsonLinesSink(shop.folder, "orders", run_key=key, output="canonical")
+
+        first = shop.export("one", into=sink("one"), on_reject="keep")
+        (rejects,) = (data for name, data in shop.folder.files.items() if name.endswith(".rejects.jsonl"))
+        assert (first["rows"], first["rejected"]) == (11, 1)
+        assert json.loads(rejects)["row"] == json.loads(shop.rows()["3"])
+
+        del shop.more[3]
+        shop.change(shop.orders[2])
+        shop.now += MINUTE
+        assert shop.export("two", into=sink("two"), on_reject="keep")["rows"] == 1
+
+
+class TestWhatCountsAsAChange:
+    def test_every_field_of_the_payload_where_it_is_written_as_it_came(self) -> None:
+        shop = Shop("dipli")
+        for _ in range(3):
+            shop.place()
+        shop.more[1] = {"to_ship": True, "invoiced_at": None, "cart_items": [{"grade": "A"}]}
+        shop.export("one")
+        shop.now += HOUR
+        shop.more[1] |= {"to_ship": False, "invoiced_at": "2026-03-28"}
+        assert shop.export("two")["rows"] == 1
+        shop.more[1] |= {"cart_items": [{"grade": "B"}]}
+        assert shop.export("three")["rows"] == 1
+        assert missing(shop) == set()
+        assert len(shop.versions()["1"]) == 3
+
+    def test_only_the_canonical_order_where_that_is_written(self) -> None:
+        shop = Shop("dipli")
+        shop.place()
+        shop.export("one", output="canonical")
+        shop.more[1] = {"to_ship": False}
+        assert shop.export("two", output="canonical")["rows"] == 0
+
+    @pytest.mark.parametrize("output", ["raw", "vendor"])
+    def test_neither_the_order_of_the_fields_nor_white_space(
+        self, output: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shop = Shop("dipli")
+        shop.place()
+        shop.more[1] = {"cart_items": [{"grade": "A", "color": "red"}], "price_h_t": 12}
+        shop.export("one", output=output)
+        row = Shop._row
+
+        def other_way(shop: Shop, order: SourceOrder) -> bytes:
+            content = json.loads(row(shop, order))
+            content["cart_items"] = [dict(reversed(item.items())) for item in content["cart_items"]]
+            return json.dumps(dict(reversed(content.items())), indent=1).encode()
+
+        monkeypatch.setattr(Shop, "_row", other_way)
+        assert shop.export("two", output=output)["rows"] == 0
+
+    @pytest.mark.parametrize("output", ["raw", "vendor"])
+    @pytest.mark.parametrize(
+        ("vendor", "before", "after"),
+        [
+            ("popsell", {"buyer": {"online": True}}, {"buyer": {"online": False}}),
+            (
+                "popsell",
+                {"ambassador": {"last_action_date": "2026-03-28T20:00:00Z"}},
+                {"ambassador": {"last_action_date": "2026-03-28T21:00:00Z"}},
+            ),
+            (
+                "popsell",
+                {"products": [{"stock": 3, "stock_available": 2}]},
+                {"products": [{"stock": 2, "stock_available": 1}]},
+            ),
+            (
+                "dipli",
+                {"cart_items": [{"product_extra_infos": {"stock": 2}}]},
+                {"cart_items": [{"product_extra_infos": {"stock": 1}}]},
+            ),
+        ],
+    )
+    def test_nor_what_changes_without_the_order(
+        self, vendor: str, before: dict[str, Any], after: dict[str, Any], output: str
+    ) -> None:
+        shop = Shop(vendor)
+        shop.place()
+        shop.more[1] = before
+        shop.export("one", output=output)
+        shop.more[1] = after
+        shop.now += HOUR
+        assert shop.export("two", output=output)["rows"] == 0
+
+    def test_bytes_that_are_no_text(self) -> None:
+        one, other = (versions.payload_version(b'{"id": 1, "note": "%c"}' % byte) for byte in (0xFE, 0xFF))
+        assert one != other
+
+    def test_digits_beyond_those_of_a_float(self) -> None:
+        one, other = (versions.payload_version(b'{"total": 0.1234567890123456789%d}' % end) for end in (1, 2))
+        assert one != other
 
 
 class TestWhatIsMissedIsNamedAndFound:
@@ -467,6 +608,63 @@ class TestWhatIsMissedIsNamedAndFound:
         manifest = shop.export("window", mode="window", query=window)
         assert shop.rows_of(manifest) == shop.rows()
         assert not any("changed again" in gap for gap in manifest["can_miss"])
+
+    @pytest.mark.parametrize("vendor", ["popsell", *BY_SECOND])
+    @pytest.mark.parametrize("by", ["created", "updated"])
+    def test_in_windows_one_after_the_other_what_is_shown_later_than_it_is_dated(
+        self, vendor: str, by: str
+    ) -> None:
+        shop = shop_of(vendor)
+        end = shop.now + HOUR
+        rows: dict[str, bytes] = {}
+        for start in (end - HOUR, end):
+            shop.now = start + HOUR + 1
+            window = {f"{by}_from": start, f"{by}_to": start + HOUR}
+            query = OrderQuery(**{name: datetime.fromtimestamp(at, UTC) for name, at in window.items()})  # type: ignore[arg-type]
+            manifest = shop.export(f"window of {start}", mode="window", query=query)
+            rows |= shop.rows_of(manifest)
+            named(manifest, "shows only after the window was read")
+            if start < end:
+                shop.now = end + 5
+                if by == "updated":
+                    shop.change(shop.orders[1], late=6)
+                else:
+                    shop.place(late=6)
+        assert rows == {}
+        export_twice(shop)
+        assert missing(shop) == set()
+
+    @pytest.mark.parametrize("vendor", ["dipli", *BY_SECOND])
+    def test_in_a_window_of_updates_changes_without_a_date(self, vendor: str) -> None:
+        shop = shop_of(vendor)
+        shop.orders[1].updated = None
+        query = OrderQuery(updated_from=datetime.fromtimestamp(BASE, UTC))
+        manifest = shop.export("window", mode="window", query=query)
+        assert shop.rows().keys() - shop.rows_of(manifest).keys() == ids(shop.orders[1])
+        named(manifest, "does not date")
+
+    def test_with_statuses_orders_that_are_cancelled_because_genuka_marks_them_as_deleted(self) -> None:
+        shop = Shop("genuka")
+        deleted, cancelled = shop.place(), shop.place()
+        deleted.deleted = True
+        shop.more[cancelled.number] = {"shipping": {"status": "cancelled"}}
+        full = shop.export("full", mode="full")
+        assert full["statuses"]["fulfillment"] == {"cancelled": 2}
+        manifest = shop.export("cancelled", mode="full", query=OrderQuery(statuses=("Cancelled",)))
+        assert shop.rows_of(manifest).keys() <= ids(cancelled)
+        named(manifest, "whatever their status says")
+
+    def test_with_statuses_orders_that_are_delivered_because_dipli_gives_the_date(self) -> None:
+        shop = Shop("dipli")
+        order = shop.place()
+        shop.more[order.number] = {"delivered_at": "2026-03-28"}
+        full = shop.export("full", mode="full")
+        assert full["statuses"]["fulfillment"] == {"delivered": 1}
+        manifest = shop.export("delivered", mode="full", query=OrderQuery(statuses=("delivered",)))
+        assert manifest["rows"] == 0
+        named(manifest, "whatever their status says")
+        manifest = shop.export("pending", mode="full", query=OrderQuery(statuses=("pending",)))
+        assert not any("whatever" in gap for gap in manifest["can_miss"])
 
     def test_in_a_window_of_creation_an_order_entered_before_its_date(self) -> None:
         shop = Shop("popsell", page_size=1, ahead=1)

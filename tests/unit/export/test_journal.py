@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,6 +137,18 @@ def test_gives_the_same_manifest_as_one_go(tries: Tries, tmp_path: Path) -> None
         name: value for name, value in straight.items() if name not in timed
     }
     assert [file["sha256"] for file in resumed["files"]] == [file["sha256"] for file in straight["files"]]
+
+
+def test_its_manifest_began_with_the_first_try(tries: Tries) -> None:
+    began = tries.sandbox.clock.now() + timedelta(seconds=1)
+    tries.interrupt(after=18)
+    tries.sandbox.clock.advance(3600)
+    manifest = tries.run()
+    assert datetime.fromisoformat(manifest["started_at"]) == began
+    finished_at = datetime.fromisoformat(manifest["finished_at"])
+    assert timedelta(hours=1) <= finished_at - began < timedelta(hours=1, minutes=1)
+    assert 0 < manifest["seconds"] < 60
+    check_whole(tries, manifest)
 
 
 def test_goes_on_again_and_again(tries: Tries) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -342,8 +343,12 @@ class TestTheWatermark:
         after = backfill.move(newer, plan)["watermark"]
         assert (before, after) == ("2025-12-20T00:00:00+00:00", "2026-01-02T00:00:00+00:00")
 
-    def test_repeats_no_order_that_lies_in_the_overlap(self, orders_sandbox: Sandbox, tmp_path: Path) -> None:
-        backfill = Backfill(orders_sandbox, tmp_path, "genuka")
+    @pytest.mark.parametrize("output", ["raw", "vendor", "canonical"])
+    def test_repeats_no_order_that_lies_in_the_overlap(
+        self, orders_sandbox: Sandbox, tmp_path: Path, output: str
+    ) -> None:
+        sink: Any = functools.partial(JsonLinesSink, output=output)
+        backfill = Backfill(orders_sandbox, tmp_path, "genuka", sink)
         orders_sandbox.insert_orders("genuka")
         orders_sandbox.clock.advance(120)
         orders_sandbox.insert_orders("genuka")

@@ -40,6 +40,8 @@ from airflow_provider_orders.models.popsell import PopsellOrder
 from airflow_provider_orders.models.statuses import OrderStatus
 from tests.unit.clients import make_api
 from tests.unit.export.exports import expected_statuses, expected_totals, export, local, names, same_totals
+from tests.unit.export.model_source import Shop
+from tests.unit.export.test_folder import KeysOnly, on_storage
 from tests.unit.hooks.connect import ID_FIELDS, VENDORS
 
 if TYPE_CHECKING:
@@ -626,6 +628,144 @@ def test_files_of_a_committed_export_stay_when_tidying_up_fails(
     (file,) = json.loads((tmp_path / "orders.manifest.json").read_bytes())["files"]
     assert Path(file["path"]).parent.name == "date=__HIVE_DEFAULT_PARTITION__"
     assert Path(file["path"]).exists()
+
+
+def lake(folder: Path) -> int:
+    """Count the orders in the partitions."""
+    return sum(pq.read_metadata(path).num_rows for path in folder.glob("date=*/*.parquet"))
+
+
+def partitions(folder: Any, key: str) -> ParquetSink:
+    return ParquetSink(folder, "orders", partition_by="created", run_key=key)
+
+
+@pytest.fixture
+def shop() -> Shop:
+    """Give a shop with an order on each of four days."""
+    shop = Shop("genuka")
+    for _ in range(4):
+        shop.place()
+        shop.now += 86400
+    return shop
+
+
+@pytest.mark.parametrize("mode", ["full", "incremental"])
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt()])
+def test_partitions_stay_when_something_fails_behind_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: Shop, mode: str, error: BaseException
+) -> None:
+    """As the second half of a move that copies and deletes, a time-out, or the file with the payloads' shape."""
+
+    def fail_behind(publish: Any) -> Any:
+        def published(part: PartFile) -> Any:
+            publish(part)
+            if part.final.name.endswith(".manifest.json"):
+                raise error
+
+        return published
+
+    with monkeypatch.context() as patch:
+        for name in ("publish", "publish_new"):
+            patch.setattr(PartFile, name, fail_behind(getattr(PartFile, name)))
+        with pytest.raises((OrdersError, KeyboardInterrupt)) as caught:
+            shop.export("one", into=partitions(tmp_path, "one"), mode=mode)
+    assert "as they were before" not in str(caught.value)
+    assert lake(tmp_path) == 4
+
+    shop.now += 3600
+    assert shop.export("two", into=partitions(tmp_path, "two"), mode=mode)["rows"] == (
+        4 if mode == "full" else 0
+    )
+    assert lake(tmp_path) == 4
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".part")]
+
+
+def die_before_the_manifest(folder: Any, shop: Shop, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+    """Export in a process that dies when its partitions are visible, and its manifest is not."""
+
+    def die(part: PartFile) -> None:
+        if part.final.name.endswith(".manifest.json"):
+            raise KeyboardInterrupt
+        publish(part)
+
+    publish = PartFile.publish
+    with monkeypatch.context() as patch:
+        patch.setattr(PartFile, "publish", die)
+        patch.setattr(PartFile, "publish_new", die)
+        patch.setattr(ParquetSink, "close", lambda _: None)
+        with pytest.raises(KeyboardInterrupt):
+            shop.export("died", into=partitions(folder, "died"), **options)
+
+
+def test_another_run_removes_the_partitions_of_one_that_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: Shop
+) -> None:
+    die_before_the_manifest(tmp_path, shop, monkeypatch)
+    assert lake(tmp_path) == 4
+
+    shop.export("two", into=partitions(tmp_path, "two"))
+    assert lake(tmp_path) == 4
+
+    shop.change(shop.orders[0])
+    shop.now += 3600
+    die_before_the_manifest(tmp_path, shop, monkeypatch)
+    assert lake(tmp_path) == 5
+    shop.export("three", into=partitions(tmp_path, "three"))
+    assert lake(tmp_path) == 5
+
+
+def test_another_run_of_a_full_export_removes_them_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: Shop
+) -> None:
+    die_before_the_manifest(tmp_path, shop, monkeypatch, mode="full")
+    shop.delete(shop.orders[0])
+    shop.export("two", into=partitions(tmp_path, "two"), mode="full")
+    assert lake(tmp_path) == 3
+
+
+def test_on_another_storage_the_run_after_that_one_does(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> None:
+    """There a run cannot be sure that the other one is dead before it has committed itself."""
+    storage = KeysOnly()
+    folder = on_storage(storage)
+
+    die_before_the_manifest(folder, shop, monkeypatch)
+    for key in ("two", "three"):
+        shop.export(key, into=partitions(folder, key))
+
+    assert len([key for key in storage.store if "/date=" in key]) == 4
+    assert not [key for key in storage.store if key.endswith(".part")]
+
+
+def test_partitions_that_a_failed_run_could_not_take_back_are_removed_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: Shop
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PartFile, "publish_new", fail)
+        patch.setattr(ParquetSink, "_take_back", fail)
+        with pytest.raises(OrdersError, match="Input/output error"):
+            shop.export("one", into=partitions(tmp_path, "one"))
+    assert lake(tmp_path) == 4
+
+    shop.export("two", into=partitions(tmp_path, "two"))
+    assert lake(tmp_path) == 4
+
+
+def test_the_partitions_of_a_run_that_died_right_behind_its_commit_stay(tmp_path: Path, shop: Shop) -> None:
+    shop.export("one", into=partitions(tmp_path, "one"))
+    (manifest,) = tmp_path.glob("*.manifest.json")
+    left = manifest.with_name(f".{manifest.name}.0badcafe.12345678.part")
+    left.hardlink_to(manifest)
+
+    for key in ("two", "three"):
+        shop.change(shop.orders[0])
+        shop.now += 3600
+        shop.export(key, into=partitions(tmp_path, key))
+
+    assert lake(tmp_path) == 6
+    assert not left.exists()
 
 
 # What can go wrong.

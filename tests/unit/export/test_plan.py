@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import pendulum
 import pytest
 
 from airflow_provider_orders.apis.query import OrderQuery
 from airflow_provider_orders.errors import ConfigurationError
-from airflow_provider_orders.export.plan import LOOKBACK, Horizon, check_plan, make_plan, overlap_of
+from airflow_provider_orders.export.plan import (
+    LOOKBACK,
+    Horizon,
+    check_plan,
+    make_plan,
+    overlap_of,
+    read_lookback,
+)
 from airflow_provider_orders.export.state import Scope, SyncState
-from tests.unit.export.model_source import VENDORS, model_api
+from tests.unit.export.model_source import VENDORS, Shop, model_api
 
 if TYPE_CHECKING:
     from airflow_provider_orders.export.plan import SyncPlan
@@ -70,7 +79,8 @@ class TestAVendorThatFiltersToTheSecond:
         params = asked(vendor, made)
         start = {"valomnia": "lastUpdated_gte", "genuka": "filter[updated_at][start]"}[vendor]
         sort = {"valomnia": "id", "genuka": "created_at"}[vendor]
-        assert (params[start], params["sort"]) == ("2026-03-29T10:53:00Z", sort)
+        moment = {"valomnia": "2026-03-29T10:53:00Z", "genuka": "2026-03-29T10:52:59Z"}[vendor]
+        assert (params[start], params["sort"]) == (moment, sort)
         assert "lastUpdated_lt" not in params
         assert "filter[updated_at][end]" not in params
 
@@ -241,7 +251,7 @@ class TestAWindow:
     @pytest.mark.parametrize(("end", "gaps"), [(NOW, 1), (NOW - DAY, 1), (NOW - 2 * DAY, 0), (None, 1)])
     def test_of_creation_names_the_day_that_is_not_over(self, end: datetime | None, gaps: int) -> None:
         made = plan("dipli", "window", created_from=NOW - 5 * DAY, created_to=end)
-        assert len(made.can_miss) == gaps + 1  # what any listing can miss
+        assert len(made.can_miss) == gaps + 2  # what any window and any listing can miss
         assert made.asked == OrderQuery(created_from=NOW - 6 * DAY)
 
     @pytest.mark.parametrize("vendor", VENDORS)
@@ -260,7 +270,10 @@ class TestWhatIsRefused:
             ({"mode": "full", "created_to": NOW}, "created_to"),
             ({"mode": "window"}, "updated_from"),
             ({"mode": "incremental", "lookback": timedelta(seconds=-1)}, "lookback"),
+            ({"mode": "incremental", "lookback": timedelta(days=900_000)}, "lookback"),
             ({"mode": "incremental", "sweep_days": -1}, "sweep_days"),
+            ({"mode": "incremental", "sweep_days": 1_000_000}, "sweep_days"),
+            ({"mode": "full", "sweep_days": 10**10}, "sweep_days"),
             ({"mode": "incremental", "limit": 5}, "limit"),
             ({"mode": "full", "statuses": ("lost",)}, "statuses"),
         ],
@@ -289,6 +302,50 @@ class TestWhatIsRefused:
     )
     def test_without_a_mode_it_follows_from_the_window(self, query: OrderQuery, mode: str) -> None:
         assert check_plan(model_api("genuka"), query) == mode
+
+
+class TestTheBeginningOfTheCalendar:
+    BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+    @pytest.mark.parametrize("kind", ["created", "updated"])
+    @pytest.mark.parametrize("vendor", VENDORS)
+    def test_is_as_far_back_as_a_window_is_read(self, vendor: str, kind: str) -> None:
+        query = OrderQuery(**{f"{kind}_from": self.BEGINNING})  # type: ignore[arg-type]
+        for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+            check_plan(model_api(vendor, assumed_timezone=zone), query)
+        made = make_plan(model_api(vendor), query, mode="window", state=None, now=NOW)
+        assert made.window == (self.BEGINNING, None)
+        assert made.kept == query
+
+    def test_is_as_far_back_as_an_incremental_export_begins(self) -> None:
+        state = SyncState(sequence=1, watermark=self.BEGINNING)
+        for vendor in VENDORS:
+            made = plan(vendor, state=state)
+            assert made.window[0] is None or made.window[0] - self.BEGINNING <= DAY
+
+
+class TestLookback:
+    @pytest.mark.parametrize("value", [600, 600.0, timedelta(minutes=10), pendulum.duration(minutes=10)])
+    def test_is_seconds_or_a_timedelta(self, value: Any) -> None:
+        lookback = read_lookback(value)
+        assert type(lookback) is timedelta
+        assert lookback == timedelta(minutes=10)
+
+    @pytest.mark.parametrize(
+        "value", [-1, True, "600", None, math.nan, math.inf, 1e30, timedelta(seconds=-1), timedelta.max]
+    )
+    def test_is_nothing_else(self, value: object) -> None:
+        with pytest.raises(ConfigurationError, match="lookback must be") as caught:
+            read_lookback(value)
+        assert caught.value.field == "lookback"
+
+    def test_of_an_export_may_be_of_pendulums_kind(self) -> None:
+        shop = Shop("genuka")
+        shop.place()
+        for rows in (1, 0):
+            shop.now += 60
+            manifest = shop.export(f"brings {rows}", lookback=pendulum.duration(minutes=10))
+            assert manifest["rows"] == rows
 
 
 class TestTheOverlap:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import tracemalloc
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import zstandard
 from airflow_provider_orders.apis.query import OrderQuery
 from airflow_provider_orders.errors import ConfigurationError, OrdersError
 from airflow_provider_orders.export.reconcile import (
+    DEPTHS,
     MOST_IDS,
     Counted,
     Reconciliation,
@@ -28,10 +30,15 @@ from airflow_provider_orders.export.record import RecordReader
 from airflow_provider_orders.export.run import export_orders
 from airflow_provider_orders.export.sinks.jsonl import JsonLinesSink
 from airflow_provider_orders.export.sinks.parquet import ParquetSink
+from airflow_provider_orders.export.sinks.sql import SqlSink
+from airflow_provider_orders.export.state import Scope
 from airflow_provider_orders.export.windows import Window, plan_windows
 from airflow_provider_orders.export.written import FolderTarget, WrittenOrder
+from airflow_provider_orders.export.written_sql import SqlTarget
 from airflow_provider_orders.http.sync import SyncClient
 from tests.unit.clients import make_api
+from tests.unit.export.model_source import Shop as ModelShop
+from tests.unit.export.sql_targets import UrlDatabase, do
 from tests.unit.hooks.connect import AMOUNTS, ID_FIELDS, VENDORS, secrets_in, truth
 
 if TYPE_CHECKING:
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_orders.sandbox import Sandbox
+    from tests.unit.export.model_source import SourceOrder
 
 YEAR = plan_windows("2025-10-01", "2026-02-01")
 OPEN: list[Window] = [(None, None)]
@@ -65,7 +73,7 @@ class Shop:
         self.api = make_api(sandbox, vendor)
 
     def export(self, name: str = "all", *, sink: str = "raw", **options: Any) -> dict[str, Any]:
-        filters = {key: options.pop(key) for key in list(options) if key.endswith(("_from", "_to"))}
+        filters = {key: options.pop(key) for key in list(options) if key.endswith(("_from", "_to", "_id"))}
         target: Any = (
             ParquetSink(self.folder, name, run_key=name, partition_by=options.pop("partition_by", None))
             if sink == "parquet"
@@ -181,6 +189,26 @@ class TestFindsNothing:
             assert counts(report) == (0, 0, 0, 0)
             assert 0 < report["checked"]["source"] == report["checked"]["written"] < 230
             assert shop.compare(windows, by="updated", depth="totals")["is_equal"]
+
+    def test_in_the_orders_of_one_ambassador_which_popsell_cannot_count_by_a_window(
+        self, orders_sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        shop = Shop(orders_sandbox, tmp_path, "popsell")
+        (ambassador, _), *_ = Counter(
+            order["ambassador"]["id_ambassador"]
+            for order in orders_sandbox.payloads("popsell")
+            if order["ambassador"]
+        ).most_common()
+        start, end = read(YEAR)[1]
+        manifest = shop.export(created_from=start, created_to=end, ambassador_id=ambassador)
+        counted, covers = count_manifests([manifest], shop.api.settings.conn_id)
+        with SyncClient(shop.api) as client:
+            query = OrderQuery(ambassador_id=ambassador)
+            report = compare_totals(client, query, counted, by="created", uri="", covers=covers)
+        assert report["is_equal"]
+        assert report["checked"]["source"] > 0
+        # Not the count of the wider window that was asked for.
+        assert all(request.query.get("per_page") != "1" for request in orders_sandbox.requests)
 
     def test_where_the_folder_has_been_moved(self, shop: Shop) -> None:
         shop.export()
@@ -434,6 +462,115 @@ def test_repairing_leaves_no_difference(shop: Shop, depth: str) -> None:
         shop.export(f"repair-{number}", **part)
     assert counts(shop.compare(read(YEAR), depth=depth)) == (0, 0, 0, 0)
     assert counts(shop.compare(read(YEAR))) == (0, 0, 0, 0)
+
+
+class TestDeletedOrders:
+    """Genuka lists the orders that it marks as deleted, and counts them."""
+
+    @pytest.fixture
+    def shop(self) -> ModelShop:
+        shop = ModelShop("genuka")
+        for _ in range(6):
+            shop.place()
+            shop.now += 60
+        return shop
+
+    @pytest.fixture
+    def database(self, tmp_path: Path) -> UrlDatabase:
+        return UrlDatabase(f"sqlite:///{tmp_path / 'orders.db'}")
+
+    @staticmethod
+    def export(shop: ModelShop, database: UrlDatabase, key: str, mode: str = "full") -> None:
+        shop.now += 60
+        with SqlSink(database, run_key=key) as sink:
+            moment = datetime.fromtimestamp(shop.now, UTC)
+            export_orders(shop.client, OrderQuery(), sink, mode=mode, run_key=key, now=moment)
+
+    @staticmethod
+    def compare(shop: ModelShop, database: UrlDatabase, depth: str) -> Reconciliation:
+        query = OrderQuery()
+        with SqlTarget(database, table="orders", schema=None, scope=Scope.of(shop.api, query)) as target:
+            if depth == "orders":
+                return compare_orders(shop.client, query, target, OPEN, by="created")
+            counted = count_target(target, OPEN, by="created", api=shop.api)
+            return compare_totals(
+                shop.client, query, counted, by="created", uri=target.uri, covers=target.covers
+            )
+
+    @pytest.mark.parametrize("depth", DEPTHS)
+    def test_that_are_gone_for_good_are_no_difference(
+        self, shop: ModelShop, database: UrlDatabase, depth: str
+    ) -> None:
+        self.export(shop, database, "1")
+        shop.delete(shop.orders[0])
+        self.export(shop, database, "2")
+        report = self.compare(shop, database, depth)
+        assert report["is_equal"]
+        assert report["checked"] == {"source": 5, "written": 5}
+
+    @pytest.mark.parametrize("depth", DEPTHS)
+    def test_that_are_gone_for_good_hide_no_missing_one(
+        self, shop: ModelShop, database: UrlDatabase, depth: str
+    ) -> None:
+        self.export(shop, database, "1")
+        shop.delete(shop.orders[0])
+        self.export(shop, database, "2")
+        do(database.url, "DELETE FROM orders WHERE id = '3'")
+        assert counts(self.compare(shop, database, depth)) == (1, 0, 0, 0)
+
+    @pytest.mark.parametrize("depth", DEPTHS)
+    def test_that_the_source_still_lists_count(
+        self, shop: ModelShop, database: UrlDatabase, depth: str
+    ) -> None:
+        shop.orders[0].deleted = True
+        self.export(shop, database, "1")
+        report = self.compare(shop, database, depth)
+        assert report["is_equal"]
+        assert report["checked"] == {"source": 6, "written": 6}
+
+    @pytest.mark.parametrize("mode", ["full", "incremental"])
+    @pytest.mark.parametrize("depth", DEPTHS)
+    def test_that_the_source_listed_as_deleted_before_they_went_are_no_difference(
+        self, shop: ModelShop, database: UrlDatabase, depth: str, mode: str
+    ) -> None:
+        shop.orders[0].deleted = True
+        self.export(shop, database, "1", mode)
+        shop.delete(shop.orders[0])
+        self.export(shop, database, "2", mode)
+        report = self.compare(shop, database, depth)
+        assert report["is_equal"]
+        assert report["checked"] == {"source": 5, "written": 5}
+
+
+@pytest.mark.parametrize("target", ["raw", "canonical", "parquet"])
+def test_a_change_in_the_hour_that_comes_twice_is_no_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """Popsell's dates have no zone: ten past two in winter time comes after ten to three in summer time."""
+    shop = ModelShop("popsell", now=int(datetime(2026, 10, 24, 12, tzinfo=UTC).timestamp()))
+    order, shown, row = shop.place(), {"date_update": "2026-10-25 02:50:00"}, ModelShop._row
+
+    def without_zone(self: ModelShop, order: SourceOrder) -> bytes:
+        return json.dumps({**json.loads(row(self, order)), **shown}).encode()
+
+    monkeypatch.setattr(ModelShop, "_row", without_zone)
+
+    def export(key: str, minute: int) -> None:
+        sink: Any = (
+            ParquetSink(tmp_path, key, run_key=key)
+            if target == "parquet"
+            else JsonLinesSink(tmp_path, key, run_key=key, output=target)
+        )
+        moment = datetime(2026, 10, 25, minute // 60, minute % 60, tzinfo=UTC)
+        with sink:
+            export_orders(shop.client, OrderQuery(), sink, mode="full", run_key=key, now=moment)
+
+    export("summer", 55)
+    order.status, shown["date_update"] = 2, "2026-10-25 02:10:00"
+    export("winter", 75)
+    reader = RecordReader(shop.api.order_model, account=shop.api.settings.account, assumed_timezone=None)
+    folder = FolderTarget(tmp_path, reader, orders_conn_id=shop.api.settings.conn_id)
+    assert compare_orders(shop.client, OrderQuery(), folder, OPEN, by="created")["is_equal"]
 
 
 class TestManifests:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import requests
 
+from airflow_provider_orders.apis.query import OrderQuery
 from airflow_provider_orders.errors import (
     ApiUnavailableError,
     OrdersError,
@@ -42,6 +47,7 @@ from tests.unit.export.exports import (
     orders,
     same_totals,
 )
+from tests.unit.export.model_source import Shop
 from tests.unit.hooks.connect import AMOUNTS, ID_FIELDS, LISTINGS, VENDORS, secrets_in, truth
 from tests.unit.sensors.modes import until
 
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
+RUN = "airflow_provider_orders.export.run"
 
 
 @pytest.fixture(params=VENDORS)
@@ -317,6 +324,43 @@ class TestSelections:
         assert manifest["rows"] == len(lines(manifest)) == min(230, int(limit))
         assert manifest["source_total"] == 230
         assert orders_sandbox.requests
+
+
+class TestProgress:
+    SHOP = 601
+
+    def lines(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, page_s: float, **options: Any
+    ) -> list[str]:
+        """Export from a shop whose pages take so long, and give the lines about it."""
+        caplog.set_level(logging.INFO, RUN)
+        shop = Shop("popsell", page_size=100)
+        for _ in range(self.SHOP):
+            shop.place()
+        clock = itertools.count(step=page_s)
+        monkeypatch.setattr(f"{RUN}.time", SimpleNamespace(monotonic=lambda: next(clock)))
+        shop.export("run", **options)
+        return [text for text in caplog.messages if " pages, " in text]
+
+    def test_is_told_by_the_orders_that_have_passed(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        first, *_, last = self.lines(monkeypatch, caplog, 10.0, mode="full")
+        assert re.fullmatch(r"Popsell: 2 pages, 200 of 601 orders, 10 a second, done at about .* UTC", first)
+        assert last.startswith("Popsell: 7 pages, 601 of 601 orders, 8 a second, done at about ")
+
+    def test_counts_orders_outside_of_the_window(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        window = OrderQuery(updated_from=datetime(2030, 1, 1, tzinfo=UTC))
+        first, *_ = self.lines(monkeypatch, caplog, 10.0, mode="window", query=window)
+        assert first.startswith("Popsell: 2 pages, 200 of 601 orders, 10 a second, done at about ")
+
+    def test_names_no_end_that_is_days_away(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        first, *_ = self.lines(monkeypatch, caplog, 1e6, mode="full")
+        assert first == "Popsell: 2 pages, 200 of 601 orders, 0 a second"
 
 
 class TestBadRows:

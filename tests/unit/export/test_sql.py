@@ -202,6 +202,36 @@ class TestTheNewestVersion:
         export(url, [order(reference="new", updated_at=after)])
         assert only(query(url, "SELECT reference FROM orders"))["reference"] == "new"
 
+    @pytest.mark.parametrize("minutes", [40, 60])
+    @pytest.mark.parametrize("at_once", [True, False])
+    def test_is_the_one_read_last_in_the_hour_that_comes_twice(
+        self, url: str, minutes: int, at_once: bool
+    ) -> None:
+        # Ten to three in summer time, and ten past three, or ten to three again, in winter time.
+        zone: dict[str, Any] = {"timezone_assumed": "Europe/Paris"}
+        versions = [
+            order(reference="old", updated_at=MONDAY, **zone),
+            order(reference="new", updated_at=MONDAY - timedelta(minutes=minutes), **zone),
+        ]
+        for part in [versions] if at_once else [[version] for version in versions]:
+            export(url, part)
+        assert only(query(url, "SELECT reference FROM orders"))["reference"] == "new"
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    @pytest.mark.parametrize(
+        ("minutes", "zone"), [(61, "Europe/Paris"), (40, None)], ids=["more than an hour", "with a zone"]
+    )
+    def test_is_the_later_one_where_the_times_tell(
+        self, url: str, minutes: int, zone: str | None, at_once: bool
+    ) -> None:
+        versions = [
+            order(reference="new", updated_at=MONDAY, timezone_assumed=zone),
+            order(reference="old", updated_at=MONDAY - timedelta(minutes=minutes), timezone_assumed=zone),
+        ]
+        for part in [versions] if at_once else [[version] for version in versions]:
+            export(url, part)
+        assert only(query(url, "SELECT reference FROM orders"))["reference"] == "new"
+
     def test_is_left_alone_when_it_comes_again(self, url: str) -> None:
         records = [order(str(number), lines=(OrderLine(sku="S"),), updated_at=MONDAY) for number in range(5)]
         export(url, records)

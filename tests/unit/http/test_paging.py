@@ -10,7 +10,7 @@ from airflow_provider_orders.apis.listing import Listing, Page, Row, RowReader
 from airflow_provider_orders.apis.settings import Origin
 from airflow_provider_orders.errors import PaginationError, UnsafeRedirectError
 from airflow_provider_orders.http.messages import Request
-from airflow_provider_orders.http.paging import Merge, PageStep, PageWalk, RowPage, SeenIds
+from airflow_provider_orders.http.paging import Merge, PageStep, PageWalk, RowPage, SeenIds, WalkPosition
 
 ORIGIN = Origin.of("https://shop.example.com")
 
@@ -148,6 +148,73 @@ class TestWalk:
         found = walk_over(Vendor(before, page_size), ahead=ahead, between={after: rest})
         assert len(found) == len(set(found))
         assert set(found) >= {str(number) for number in rest}
+
+
+class TestGoingOnBehindAnEarlierWalk:
+    """A hundred orders in pages of ten; the first walk ends behind page 4, and the second one goes on there."""
+
+    def read(
+        self,
+        vendor: Vendor,
+        seen: SeenIds,
+        *,
+        pages: int = 99,
+        ahead: int = 1,
+        before: dict[int, list[int]] | None = None,
+        start: WalkPosition | None = None,
+    ) -> RowPage | None:
+        """Read so many pages, and give the last; ``before`` replaces the listing before a page is asked for."""
+        walk = PageWalk(listing(10), seen, origin=ORIGIN, vendor="test", start=start)
+        pending: list[tuple[PageStep, Page]] = []
+        last = None
+        for _ in range(pages):
+            while len(pending) < ahead and (step := walk.next_step()) is not None:
+                vendor.ids = (
+                    (before or {}).get(step.number, vendor.ids) if step.pass_number == 1 else vendor.ids
+                )
+                pending.append((step, vendor.page(step.number)))
+            if not pending:
+                break
+            asked, page = pending.pop(0)
+            if walk.wants(asked):
+                last = walk.accept(page)
+        return last
+
+    @pytest.mark.parametrize("arrived", [0, 5])
+    def test_an_order_that_leaves_after_the_look_takes_no_other_with_it(self, arrived: int) -> None:
+        vendor = Vendor(list(range(100)), 10)
+        with closing(SeenIds()) as seen:
+            left = self.read(vendor, seen, pages=4)
+            assert left is not None
+            assert left.position is not None
+            vendor.ids += range(100, 100 + arrived)
+            start = left.position.found_on(vendor.page(4))
+            assert start is not None
+            vendor.ids = vendor.ids[2:]
+            self.read(vendor, seen, start=start)
+            assert seen.add([str(number) for number in vendor.ids]) == set()
+
+    @pytest.mark.parametrize("ahead", [1, 2])
+    def test_an_order_that_left_in_the_first_walk_takes_no_other_with_it(self, ahead: int) -> None:
+        vendor = Vendor(list(range(100)), 10)
+        more = list(range(105))
+        with closing(SeenIds()) as seen:
+            left = self.read(vendor, seen, pages=4, ahead=ahead, before={3: more, 4: more[2:]})
+            assert left is not None
+            assert left.position is not None
+            start = left.position.found_on(vendor.page(4))
+            assert start is not None
+            self.read(vendor, seen, start=start)
+            assert seen.add([str(number) for number in vendor.ids]) == set()
+
+    def test_a_page_whose_rows_have_moved_is_no_place_to_go_on(self) -> None:
+        vendor = Vendor(list(range(100)), 10)
+        with closing(SeenIds()) as seen:
+            left = self.read(vendor, seen, pages=4)
+        assert left is not None
+        assert left.position is not None
+        vendor.ids = [*vendor.ids[1:], 100]
+        assert left.position.found_on(vendor.page(4)) is None
 
 
 class TestCertainty:

@@ -19,7 +19,7 @@ from tests.unit.hooks.connect import secrets_in
 ROOT = Path(__file__).resolve().parents[3]
 ORDERS = 30
 ACCOUNTS = {
-    "dipli": "orders://127.0.0.1",
+    "dipli": "orders://dipli_default",
     "genuka": f"orders://{credentials.GENUKA_COMPANY_ID.lower()}",
     "popsell": f"orders://{credentials.POPSELL_DOMAIN}",
     "valomnia": "orders://127.0.0.1",

@@ -192,6 +192,15 @@ class TestArguments:
             merge(manifests, parts=parts, moves_watermark=True)
         assert orders_sandbox.requests
 
+    @pytest.mark.parametrize("lookback", ["300", -1, timedelta(days=900_000)])
+    def test_lookback_must_be_a_duration(
+        self, orders_sandbox: Sandbox, tmp_path: Path, lookback: Any
+    ) -> None:
+        manifests = export_all("genuka", tmp_path)
+        with pytest.raises(ConfigurationError, match="lookback must be"):
+            merge(manifests, parts=PLAN, moves_watermark=True, lookback=lookback)
+        assert orders_sandbox.requests
+
     @pytest.mark.parametrize("manifests", [None, 7, "text", [None], [{"rows": 1}], ["text"]])
     def test_manifests_must_be_manifests(self, manifests: Any) -> None:
         with pytest.raises(ConfigurationError, match="manifests must be what exports have returned"):

@@ -273,9 +273,9 @@ class TestListOrders:
         end = datetime(2025, 12, 20, tzinfo=UTC)
         assert dag_runner(dag, logical_date=end).state == "success"
         (query, *_) = [request.query for request in orders_sandbox.requests]
-        assert query["filter[updated_at][start]"] == "2025-11-20T00:00:00Z"
+        assert query["filter[updated_at][start]"] == "2025-11-19T23:59:59Z"
         assert query["filter[updated_at][end]"] == "2025-12-20T00:00:00Z"
-        assert query["filter[created_at][start]"] == "2025-01-01T00:00:00Z"
+        assert query["filter[created_at][start]"] == "2024-12-31T23:59:59Z"
         assert query["filter[created_at][end]"] == "2025-12-20T00:00:00Z"
         assert query["filter[shipping->status]"] == "delivered"
         assert query["filter[state]"] == "3"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pendulum
 import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.io import attach
@@ -149,6 +150,19 @@ class TestInADag:
         assert isinstance(error, OrdersError)
         assert "2 missing, 0 extra, 0 changed, 0 changed since" in str(error)
         assert orders_sandbox.requests
+
+
+@pytest.mark.parametrize("depth", ["totals", "orders"])
+def test_the_window_may_be_of_airflows_own_kind_of_moments(
+    orders_sandbox: Sandbox, tmp_path: Path, depth: str
+) -> None:
+    export("genuka", tmp_path)
+    report = reconcile(
+        "genuka", path=str(tmp_path), depth=depth,
+        created_from=pendulum.datetime(2025, 10, 1, tz="Europe/Paris"), created_to=pendulum.datetime(2026, 1, 1),
+    )  # fmt: skip
+    assert report["is_equal"]
+    assert report["checked"]["source"] == len(orders_sandbox.payloads("genuka"))
 
 
 def test_a_merged_backfill_is_counted_once(orders_sandbox: Sandbox, tmp_path: Path) -> None:

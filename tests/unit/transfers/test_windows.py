@@ -12,6 +12,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.timetables.interval import CronDataIntervalTimetable
 from airflow.utils.types import DagRunType
+from lazy_object_proxy import Proxy  # type: ignore[import-untyped]
 from sqlalchemy import event
 
 from airflow_provider_orders.transfers.orders_to_object_storage import OrdersToObjectStorageOperator
@@ -147,6 +148,21 @@ class TestTheWindowOfARun:
         )
         start, end = window(ran(dag_runner(dag, logical_date=datetime(2025, 12, 30, tzinfo=UTC))))
         assert (start, end) == (datetime(2025, 12, 28, tzinfo=UTC), datetime(2025, 12, 30, tzinfo=UTC))
+
+
+def test_two_tries_of_a_run_ask_for_the_same(tmp_path: Path) -> None:
+    """What names an interrupted export must not depend on the process; Airflow gives the last run's end lazily."""
+    run_at = datetime(2026, 1, 1, 10, tzinfo=UTC)
+    operator = OrdersToObjectStorageOperator(
+        task_id="export", orders_conn_id="valomnia_default", path=str(tmp_path), mode="window"
+    )
+    interval = {"data_interval_start": run_at, "data_interval_end": run_at}
+    tries: list[Any] = [
+        {**interval, "prev_data_interval_end_success": Proxy(lambda: START)} for _ in range(2)
+    ]
+    asked = [operator.mode_and_query(context) for context in tries]
+    assert repr(asked[0]) == repr(asked[1])
+    assert (asked[0][1].updated_from, asked[0][1].updated_to) == (START, run_at)
 
 
 class TestABackfill:

@@ -74,6 +74,11 @@ class Dialect(ABC):
         """Give a moment as a parameter: without its zone, where the columns have none."""
         return moment.replace(tzinfo=None)
 
+    @staticmethod
+    @abstractmethod
+    def hour_later(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Give the moment an hour after that of a column."""
+
     @abstractmethod
     def upsert(
         self,

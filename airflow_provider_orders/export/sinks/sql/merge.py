@@ -90,21 +90,29 @@ class Merge:
     def _judge(self) -> None:
         """Say of each staged order how it stands to the one in the table; the last of two versions counts."""
         staged, orders = self._staged, self._tables.orders
-        ranked = select(
+        dated = select(
             staged.c.seq,
             staged.c.id,
             staged.c.updated_at,
+            staged.c.timezone_assumed,
             staged.c.exported_at,
             staged.c.content_hash,
             staged.c.deleted,
             staged.c.line_count,
+            func.max(staged.c.updated_at).over(partition_by=staged.c.id).label("newest"),
+        ).subquery("dated")
+        may_be_newest = case(
+            (self._latest(dated) >= dated.c.newest, dated.c.newest), else_=dated.c.updated_at
+        )
+        ranked = select(
+            dated,
             func.row_number()
             .over(
-                partition_by=staged.c.id,
+                partition_by=dated.c.id,
                 order_by=[
-                    case((staged.c.updated_at.is_(None), 1), else_=0),
-                    staged.c.updated_at.desc(),
-                    staged.c.seq.desc(),
+                    case((dated.c.updated_at.is_(None), 1), else_=0),
+                    may_be_newest.desc(),
+                    dated.c.seq.desc(),
                 ],
             )
             .label("rank"),
@@ -113,7 +121,7 @@ class Merge:
         verdict = (
             select(
                 case(
-                    (_stays(orders, ranked), _OLDER),
+                    (self._stays(orders, ranked), _OLDER),
                     (
                         and_(
                             orders.c.content_hash == ranked.c.content_hash,
@@ -133,6 +141,23 @@ class Merge:
         names = ["seq", "id", "has_lines", "verdict"]
         self._connection.execute(insert(self._verdicts).from_select(names, rows))
         self._dialect.settle(self._verdicts)
+
+    def _stays(self, orders: FromClause, ranked: FromClause) -> ColumnElement[bool]:
+        """Tell whether the version in the table is the newer one."""
+        read_earlier = orders.c.exported_at > ranked.c.exported_at
+        # Where a time is missing the comparison is neither true nor false, and when they were read decides.
+        is_newer = func.coalesce(ranked.c.updated_at > self._latest(orders), false())
+        return or_(orders.c.updated_at > self._latest(ranked), and_(~is_newer, read_earlier))
+
+    def _latest(self, version: FromClause) -> ColumnElement[Any]:
+        """Give the latest moment that the last change of a version can stand for.
+
+        Without a zone, the hour that clocks show twice is read as the first of the two.
+        """
+        updated = version.c.updated_at
+        return case(
+            (version.c.timezone_assumed.isnot(None), self._dialect.hour_later(updated)), else_=updated
+        )
 
     def _replace_lines(self) -> None:
         """Replace the lines of what is written; an answer without lines leaves those that were known."""
@@ -247,20 +272,6 @@ class Merge:
         return [
             column.name for column in self._staged.c if column.name in known and column.name != "exported_at"
         ]
-
-
-def _stays(orders: Table, ranked: FromClause) -> ColumnElement[bool]:
-    """Tell whether the version in the table is the newer one."""
-    # Where a time is missing the comparison is neither true nor false, and the next one decides.
-    undated = or_(
-        orders.c.updated_at.is_(None),
-        ranked.c.updated_at.is_(None),
-        orders.c.updated_at == ranked.c.updated_at,
-    )
-    return or_(
-        orders.c.updated_at > ranked.c.updated_at,
-        and_(undated, orders.c.exported_at > ranked.c.exported_at),
-    )
 
 
 def _taken(name: str) -> Callable[[Any], Any]:

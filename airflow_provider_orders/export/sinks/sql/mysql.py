@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from sqlalchemy import JSON, BigInteger, Boolean, inspect, text
+from sqlalchemy import JSON, BigInteger, Boolean, func, inspect, text
 from sqlalchemy.dialects.mysql import DATETIME, DECIMAL, LONGTEXT, VARCHAR
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
@@ -132,6 +132,11 @@ class MySqlDialect(Dialect):
     def unlock(self, name: str) -> None:
         """Let go of it."""
         self.connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _lock_name(name)})
+
+    @staticmethod
+    def hour_later(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Add in the words that MySQL and MariaDB share."""
+        return func.timestampadd(text("HOUR"), 1, moment)
 
     def upsert(
         self,

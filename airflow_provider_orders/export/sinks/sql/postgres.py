@@ -112,6 +112,11 @@ class PostgresDialect(Dialect):
         """Keep it as it is."""
         return moment
 
+    @staticmethod
+    def hour_later(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Add an interval."""
+        return moment + text("INTERVAL '1 hour'")
+
     def upsert(
         self,
         table: Table,

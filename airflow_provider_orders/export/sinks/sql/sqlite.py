@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Boolean, DateTime, Numeric, Text
+from sqlalchemy import JSON, BigInteger, Boolean, DateTime, Numeric, Text, func
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from airflow_provider_orders.errors import ConfigurationError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Select, Table
     from sqlalchemy.engine import Connection
     from sqlalchemy.sql.dml import Insert
+    from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.types import TypeEngine
 
 __all__ = ["SqliteDialect"]
@@ -102,6 +103,11 @@ class SqliteDialect(Dialect):
         rows = self.connection.exec_driver_sql("PRAGMA database_list").fetchall()
         file = next((row[2] for row in rows if row[1] == "main"), None)
         return Path(os.path.realpath(file)) if file else None
+
+    @staticmethod
+    def hour_later(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Add to the text that a moment is here; SQLite itself would round its microseconds."""
+        return func.strftime("%Y-%m-%d %H:%M:%S", moment, "+1 hour").concat(func.substr(moment, 20))
 
     def upsert(
         self,
