@@ -24,7 +24,12 @@ OTHERS = {
 PACKAGES = {"apis", "export", "http", "models", "sandbox", "triggers"}
 """Rooms that are none of a DAG file's business: they load when a task runs."""
 
-PLANNING = {"airflow_provider_orders.export", "airflow_provider_orders.export.windows"}
+PLANNING = {
+    "airflow_provider_orders.export",
+    "airflow_provider_orders.export.windows",
+    "airflow_provider_orders.models",
+    "airflow_provider_orders.models.moments",
+}
 """A DAG file may plan windows: that needs the calendar alone."""
 
 
