@@ -8,7 +8,6 @@ import functools
 import hashlib
 import json
 import logging
-import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -389,8 +388,10 @@ class OrdersUpdatedTrigger(BaseTrigger):
 
         interval_s = duration_s(self.poke_interval, "poke_interval")
         max_unavailable_s = duration_s(self.max_unavailable, "max_unavailable")
-        unavailable_since = self.unavailable_since if is_first_start(self.first_poll_at) else None
-        await CLOCK.sleep(min(self._first_look_at(interval_s), self.deadline) - CLOCK.now())
+        is_first = is_first_start(self.first_poll_at)
+        unavailable_since = self.unavailable_since if is_first else None
+        first_look_at = self._first_look_at(interval_s, is_first=is_first)
+        await CLOCK.sleep(min(first_look_at, self.deadline) - CLOCK.now())
         async with shared_client(
             self.orders_conn_id, functools.partial(open_client, self.orders_conn_id)
         ) as client:
@@ -415,16 +416,16 @@ class OrdersUpdatedTrigger(BaseTrigger):
                     return {"status": "timeout"}
                 await CLOCK.sleep(min(pause_s, remaining))
 
-    def _first_look_at(self, interval_s: float) -> float:
-        from airflow_provider_orders.triggers.orders import is_first_start
+    def _first_look_at(self, interval_s: float, *, is_first: bool) -> float:
+        from airflow_provider_orders.waiting.choice import spread
         from airflow_provider_orders.waiting.clock import CLOCK
 
         if self.first_poll_at is None:
             return CLOCK.now()
-        if is_first_start(self.first_poll_at):
+        if is_first:
             return self.first_poll_at
         # A restart begins all waits at once, and each polls by itself.
-        return CLOCK.now() + random.uniform(0.0, interval_s)  # noqa: S311 - jitter, no cryptography
+        return CLOCK.now() + spread(interval_s)
 
     async def _look(self, client: AsyncClient) -> UpdatedOrders | None:
         """Look once; None where too few orders changed.

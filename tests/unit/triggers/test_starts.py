@@ -165,7 +165,7 @@ class TestTheFirstLookOfAWaitForChanges:
             drawn.append((least, most))
             return most / 3
 
-        monkeypatch.setattr("airflow_provider_orders.triggers.events.random.uniform", draw)
+        monkeypatch.setattr("airflow_provider_orders.waiting.choice.random.uniform", draw)
         pause = await self.first_pause(orders_sandbox, world, first_poll_at=CLOCK.now() - DAY_S)
         assert drawn == [(0.0, POKE_S)]
         assert pause == pytest.approx(POKE_S / 3, abs=1)
