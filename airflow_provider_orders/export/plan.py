@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_orders.apis.capabilities import Granularity
 from airflow_provider_orders.errors import ConfigurationError, UnexpectedPayloadError
 from airflow_provider_orders.export.state import SyncState
+from airflow_provider_orders.models.moments import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -239,11 +240,9 @@ def read_lookback(value: Any) -> timedelta:
     :param value: seconds, or a timedelta.
     :raises ConfigurationError: it is neither, or cannot be meant.
     """
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and 0 <= value <= _FARTHEST.total_seconds():
-        return timedelta(seconds=value)  # also of pendulum's kind, which cannot be divided
+    seconds = seconds_of(value)
+    if seconds is not None and 0 <= seconds <= _FARTHEST.total_seconds():
+        return timedelta(seconds=seconds)  # also of pendulum's kind, which cannot be divided
     raise ConfigurationError(
         f"lookback must be a number of seconds, or a timedelta, from 0 to {_FARTHEST.days} days.",
         field="lookback",

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_provider_orders.errors import ConfigurationError
 
-__all__ = ["in_utc", "is_blank", "read_moment", "zone"]
+__all__ = ["in_utc", "is_blank", "read_moment", "seconds_of", "zone"]
 
 # Several times as fast as ``moment.replace(tzinfo=...).astimezone(UTC)``, with the same result.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,6 +69,15 @@ def in_utc(name: str, moment: datetime) -> datetime:
     except OverflowError:
         message = f"{name} lies outside of the years 1 to 9999."
     raise ConfigurationError(message, field=name)
+
+
+def seconds_of(duration: object) -> float | None:
+    """Give a duration, a timedelta or a number of seconds, in seconds; None where it is neither."""
+    if isinstance(duration, timedelta):
+        return duration.total_seconds()
+    if isinstance(duration, int | float) and not isinstance(duration, bool):
+        return float(duration)
+    return None
 
 
 @lru_cache(maxsize=64)

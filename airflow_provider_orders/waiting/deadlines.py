@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from airflow_provider_orders.errors import ConfigurationError
+from airflow_provider_orders.models.moments import seconds_of
 
 __all__ = ["MAX_UNAVAILABLE_S", "duration_s", "moment_s"]
 
@@ -41,8 +42,7 @@ def duration_s(value: object, argument: str) -> float:
     :param value: seconds, or a timedelta.
     :raises ConfigurationError: it is neither, or negative.
     """
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return float(value)
+    seconds = seconds_of(value)
+    if seconds is not None and seconds >= 0:
+        return seconds
     raise ConfigurationError(f"{argument} must be seconds, or a timedelta, and not negative.", field=argument)
