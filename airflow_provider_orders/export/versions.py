@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from airflow_provider_orders.export.record import Record
+    from airflow_provider_orders.models.base import VendorOrder
 
 __all__ = ["Versions", "payload_version"]
 
@@ -123,15 +124,16 @@ class Versions:
         self._database.close()
 
 
-def payload_version(payload: bytes, *, without: Collection[str] = ()) -> str:
+def payload_version(payload: bytes, model: type[VendorOrder]) -> str:
     """Tell the versions of a payload apart; neither the order of its fields nor white space makes another one.
 
     :param payload: the order's JSON.
-    :param without: fields that do not count, wherever they are.
+    :param model: the vendor's, which says what changes without the order.
     """
+    volatile = model.VOLATILE_FIELDS
     try:
         content = _DECODE(payload)
-        normalised = _ENCODE(_without(content, without) if without else content)
+        normalised = _ENCODE(_without(content, volatile) if volatile else content)
     except (ValueError, OverflowError, RecursionError):
         # What validation does not read need not be JSON that can be read.
         normalised = payload

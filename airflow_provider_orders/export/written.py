@@ -192,8 +192,7 @@ def read_files(folder: Folder, manifest: Mapping[str, Any], reader: RecordReader
     :raises OrdersError: a file is damaged.
     """
     if manifest["file_count"] > len(manifest["files"]):  # XCom leaves out a long list
-        with (folder / manifest["manifest_file"].rpartition("/")[2]).open("rb") as note:
-            manifest = json.loads(note.read())
+        manifest = json.loads(read_bytes(folder / manifest["manifest_file"].rpartition("/")[2]))
     for file in manifest["files"]:
         yield from _file(folder, _below(manifest["uri"], file), file["rows"], reader, _payload_version)
 
@@ -203,7 +202,7 @@ def _content_version(record: Record) -> str:
 
 
 def _payload_version(record: Record) -> str:
-    return payload_version(record.raw, without=record.reader.model.VOLATILE_FIELDS)
+    return payload_version(record.raw, record.reader.model)
 
 
 def _file(

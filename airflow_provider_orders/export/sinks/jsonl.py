@@ -77,7 +77,7 @@ class JsonLinesSink(FileSink[bytes]):
     def _version(self, record: Record) -> str:
         if self.maps_orders:
             return super()._version(record)
-        return payload_version(self._line(record), without=record.reader.model.VOLATILE_FIELDS)
+        return payload_version(self._line(record), record.reader.model)
 
     def write(self, items: Sequence[bytes]) -> None:
         """Write orders, one JSON document each, without line breaks."""

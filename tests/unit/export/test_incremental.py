@@ -14,6 +14,7 @@ from airflow_provider_orders.export.plan import make_plan
 from airflow_provider_orders.export.sinks.jsonl import JsonLinesSink
 from airflow_provider_orders.export.sinks.parquet import ParquetSink
 from airflow_provider_orders.export.state import SyncState
+from airflow_provider_orders.models.genuka import GenukaOrder
 from airflow_provider_orders.sandbox import Sandbox
 from tests.unit.export.model_source import BASE, VENDORS, Shop, SourceOrder, model_api
 from tests.unit.export.series import Series
@@ -449,11 +450,16 @@ class TestWhatCountsAsAChange:
         assert shop.export("two", output=output)["rows"] == 0
 
     def test_bytes_that_are_no_text(self) -> None:
-        one, other = (versions.payload_version(b'{"id": 1, "note": "%c"}' % byte) for byte in (0xFE, 0xFF))
+        one, other = (
+            versions.payload_version(b'{"id": 1, "note": "%c"}' % byte, GenukaOrder) for byte in (0xFE, 0xFF)
+        )
         assert one != other
 
     def test_digits_beyond_those_of_a_float(self) -> None:
-        one, other = (versions.payload_version(b'{"total": 0.1234567890123456789%d}' % end) for end in (1, 2))
+        one, other = (
+            versions.payload_version(b'{"total": 0.1234567890123456789%d}' % end, GenukaOrder)
+            for end in (1, 2)
+        )
         assert one != other
 
 
