@@ -131,6 +131,11 @@ class FileSink(Sink[_Item]):
         """First part of the names of the data files; unique for each task instance that tries the same number."""
         return self._stem if self._series is None else f"{self._series.stem}-{self._tag}"
 
+    @property
+    def _is_new(self) -> bool:
+        """Whether this export adds one to its series, and takes no earlier one's place."""
+        return self._series is not None and self._series.replaces is None
+
     # The steps.
 
     def open(
@@ -175,8 +180,7 @@ class FileSink(Sink[_Item]):
 
     def _kept_shape(self, series: str, listing: Listing) -> Mapping[str, Any] | None:
         """Give the shape of the payloads that an export outside of the series starts from."""
-        kept = self._folder / self._shape_name
-        if kept.exists():
+        if (kept := listing.find(self._shape_name)) is not None:
             return KeptShape.from_dict(json.loads(read_bytes(kept))).before(self._run_key)
         _, newest = next(_read_manifests(series, listing), (None, None))
         return SyncState.from_dict(newest["state"]).shape if newest else None
@@ -244,15 +248,14 @@ class FileSink(Sink[_Item]):
         content: dict[str, Any] = dict(manifest)
         if state is not None and self._versions_file is not None:
             content |= {"state": state.as_dict(), "versions_file": self._versions_file.final.name}
-        is_new = self._series is not None and self._series.replaces is None
         is_sure = False
-        with self._writing(begun=not is_new):
+        with self._writing(begun=not self._is_new):
             self._note = PartFile(self._folder, self._note_name, tag=f"{self._tag}.")
             self._note.write(json.dumps(content, indent=2).encode())
             self._note.finish()
             if state is None and shape is not None:
                 self._shape_file = self._write_shape(shape)
-            if is_new:
+            if self._is_new:
                 is_sure = self._publish_new(self._note, self._published())
             else:
                 self._publish(self._note, self._published())
@@ -343,8 +346,7 @@ class FileSink(Sink[_Item]):
 
     def _additions(self) -> Iterable[PartFile]:
         """Give the files that take no earlier one's place, so that a commit that failed can be taken back."""
-        is_new = self._series is not None and self._series.replaces is None
-        return self._published() if is_new else ()
+        return self._published() if self._is_new else ()
 
     def _take_back(self) -> None:
         for part in self._additions():

@@ -166,6 +166,10 @@ class Listing:
         except (FileNotFoundError, NotADirectoryError):
             self._paths = {}  # an object storage knows no folder without files
 
+    def find(self, name: str) -> Folder | None:
+        """Give the path of that name, None where there is none."""
+        return self._paths.get(name)
+
     def having(self, start: str, end: str = "") -> list[Folder]:
         """Give the paths whose names begin and end so, by name."""
         names = sorted(name for name in self._paths if name.startswith(start) and name.endswith(end))

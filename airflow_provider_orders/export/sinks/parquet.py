@@ -150,15 +150,14 @@ class ParquetSink(FileSink["tuple[Order, int]"]):
         """Give those of the files that this export takes the place of: committed, and left by a try that died on the way."""
         if self._series is None:
             name = f"{self._stem}.manifest.json"
-            path = self._folder / name
-            return [path] if path.exists() else [], listing.having(f".{name}.", ".part")
-        committed = [self._series.replaces] if self._series.replaces is not None else []
+            committed = listing.find(name)
+            return [committed] if committed is not None else [], listing.having(f".{name}.", ".part")
         begun = [
             path
             for path in listing.having(f".{self._series.name}-", ".part")
             if f".manifest.json.{self._tag}." in path.name
         ]
-        return committed, begun
+        return [self._series.replaces] if self._series.replaces is not None else [], begun
 
     def _remove_noted(self, note: Folder, committed: Sequence[Folder]) -> None:
         kept = {key for manifest in committed for key in _partition_files(manifest)}
