@@ -143,7 +143,9 @@ def _exports_in_asset_events(
             task = TaskKey(row.source_dag_id, row.source_run_id, row.source_task_id, index)
         if (export := read_export(summary, task)) and access.may_read_asset(row.asset_id):
             found.append(export)
-    searched_since = session.scalar(select(AssetEvent.timestamp).where(AssetEvent.id == last_searched))
+    searched_since = None
+    if last_searched is not None:
+        searched_since = session.scalar(select(AssetEvent.timestamp).where(AssetEvent.id == last_searched))
     tasks = ("asset_id", "source_dag_id", "source_task_id", "source_map_index")
     return found, max(searched_since or since, _complete_since(rows, tasks) or since)
 
@@ -201,10 +203,12 @@ def _exports_of_task_instances(
     for row in rows:
         task = TaskKey(row.dag_id, row.run_id, row.task_id, row.map_index)
         if row.state == "failed":
-            export = _failed(row, task) if _may_read(access, task, DagAccessEntity.TASK_INSTANCE) else None
+            may_read = access.may_read_in_dag(row.dag_id, DagAccessEntity.TASK_INSTANCE)
+            export = _failed(row, task) if may_read else None
         else:
             # As it is stored: a manifest is plain, and an API server makes no objects of what tasks return.
-            export = read_export(row.value, task) if _may_read(access, task, DagAccessEntity.XCOM) else None
+            may_read = access.may_read_in_dag(row.dag_id, DagAccessEntity.XCOM)
+            export = read_export(row.value, task) if may_read else None
         if export is not None:
             found.append(replace(export, merges=row.operator == MERGE))
     searched_since = _made_at(last_searched) if last_searched else since
@@ -252,7 +256,3 @@ def _after(table: Any, last_searched: Any) -> tuple[Any, ...]:
 def _made_at(task_instance_id: Any) -> datetime:
     """Read the time in the id of a task instance: its first 48 bits are the milliseconds at which it was made."""
     return datetime.fromtimestamp(int(str(task_instance_id).replace("-", "")[:12], 16) / 1000, tz=UTC)
-
-
-def _may_read(access: Access, task: TaskKey, entity: DagAccessEntity) -> bool:
-    return access.may_read_in_dag(task.dag_id, entity)
