@@ -76,6 +76,17 @@ class Order:
         self.updated_at = self.seeded_at = self.created_at
         self.deleted_at = None
 
+    def start_over(self, statuses: Mapping[str, str], at: int) -> None:
+        """Bring the order back to its beginning, and forget what happened since.
+
+        :param statuses: the words it starts with.
+        :param at: when, in seconds of the epoch.
+        """
+        self.statuses.update(statuses)
+        self.changes = ()
+        self.updated_at = max(self.updated_at, at)
+        self.rendered.clear()
+
     def seeded_status(self, axis: str) -> str:
         """Give the word an axis had before any change."""
         return next((change.before for change in self.changes if change.axis == axis), self.statuses[axis])
@@ -132,7 +143,6 @@ class OrderStore(Generic[OrderT]):
         self._next_index = count
         self._queries: dict[Hashable, list[Any]] = {}
         self.orders = [self._seeded(index, count) for index in range(count)]
-        self._longest_journey = max(map(len, journeys), default=0)
         self.live = self.orders[: len(journeys)]
         for order, journey in zip(self.live, journeys, strict=False):
             order.begin(journey[0])
@@ -153,8 +163,11 @@ class OrderStore(Generic[OrderT]):
     def settle(self) -> None:
         """Move the live orders to where the clock says they are."""
         reached = int(self._clock.elapsed_s // self._step_s)
+        if reached == self._stage:
+            return
         start = self._clock.base_date.timestamp()
-        last = reached if self._cycle else min(reached, self._longest_journey)
+        longest = max((len(order.journey) for order in self.live), default=0)
+        last = reached if self._cycle else min(reached, longest)
         for number in range(self._stage + 1, last + 1):
             stage = number % self._cycle if self._cycle else number
             for order in self.live:
@@ -164,9 +177,12 @@ class OrderStore(Generic[OrderT]):
 
     def _enter(self, order: OrderT, stage: int, at: int) -> None:
         """Bring a live order to a stage of its journey."""
-        for axis, word in order.journey[stage].items():
-            if order.statuses[axis] != word:
-                order.move(axis, word, at)
+        if stage == 0:
+            order.start_over(order.journey[0], at)
+        else:
+            for axis, word in order.journey[stage].items():
+                if order.statuses[axis] != word:
+                    order.move(axis, word, at)
         self._queries.clear()
 
     def get(self, order_id: str) -> OrderT | None:

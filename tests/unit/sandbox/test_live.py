@@ -172,6 +172,24 @@ def test_live_orders_that_start_over_change_at_that_time() -> None:
     assert changed.startswith("2026-01-01T00:00:40")
 
 
+def test_live_orders_that_start_over_have_no_former_life() -> None:
+    sandbox = Sandbox(orders=10, live=1, cycle=4)
+    (order_id,) = sandbox.live_ids("popsell")
+    histories = []
+    for _ in range(2):
+        sandbox.clock.advance(30)
+        (history,) = [
+            [row["status"] for row in order["status"]]
+            for order in sandbox.payloads("popsell")
+            if str(order["id_order"]) == order_id
+        ]
+        histories.append(history)
+        sandbox.clock.advance(10)
+
+    assert len(histories[0]) > 1
+    assert histories[0] == histories[1]
+
+
 def test_an_infinite_step_keeps_live_orders_still() -> None:
     sandbox = Sandbox(orders=10, step_s=float("inf"))
     before = sandbox.payloads("genuka")
