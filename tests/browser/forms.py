@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from playwright.sync_api import TimeoutError as BrowserTimeoutError
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 __all__ = ["AssetPage", "ConnectionForm", "ConnectionsPage", "Field", "Form"]
+
+_CLICKS: Final = 3
+_OPENS_WITHIN_MS: Final = 5000
 
 
 class Field:
@@ -202,8 +207,12 @@ class ConnectionsPage:
         return ConnectionForm(self.page)
 
     def edit(self, conn_id: str) -> ConnectionForm:
-        """Open the form of a connection."""
-        self.row(conn_id).get_by_role("button", name="Edit Connection").click()
+        """Open the form of a connection; again, where the list was drawn anew just then and the click was lost."""
+        for _ in range(_CLICKS):
+            self.row(conn_id).get_by_role("button", name="Edit Connection").click()
+            with contextlib.suppress(BrowserTimeoutError):
+                self.page.get_by_role("dialog").filter(visible=True).wait_for(timeout=_OPENS_WITHIN_MS)
+                break
         return ConnectionForm(self.page)
 
     def test(self, conn_id: str) -> tuple[bool, str]:
