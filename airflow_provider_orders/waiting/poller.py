@@ -15,7 +15,6 @@ import asyncio
 import logging
 import weakref
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -30,6 +29,7 @@ from airflow_provider_orders.errors import (
 from airflow_provider_orders.waiting.choice import FEW, Choice
 from airflow_provider_orders.waiting.clock import CLOCK
 from airflow_provider_orders.waiting.conditions import Outcome
+from airflow_provider_orders.waiting.lines import LineWriter
 from airflow_provider_orders.waiting.rounds import Rounds
 from airflow_provider_orders.waiting.searcher import OF_ONE_ORDER, Searcher
 from airflow_provider_orders.waiting.shared import OpenClient, shared_client, start_task
@@ -46,6 +46,8 @@ __all__ = ["Poller", "watch"]
 log = logging.getLogger(__name__)
 
 _LAST_LOOK_S: Final = 1.0
+_BETWEEN_ENDS_S: Final = 0.005
+"""Ten thousand waits that are over at once go on within a minute."""
 _LONGEST_RETRY_AFTER_S: Final = 3600.0
 
 _OUTAGES: Final = (ApiUnavailableError, RateLimitedError)
@@ -66,9 +68,10 @@ async def watch(key: Hashable, open_client: OpenClient, request: WaitRequest) ->
     try:
         result = await wait.future
         await wait.flush()
-        return result
     finally:
         await poller.leave(wait)
+    await poller.take_turn()
+    return result
 
 
 @dataclass(slots=True)
@@ -120,7 +123,8 @@ class Poller:
         self._answered_at: float | None = None
         self._answers = 0
         self._last_looks: list[WatchedOrder] = []
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="orders-log")
+        self._turn = asyncio.Lock()
+        self._writer = LineWriter()
         self._client: AsyncClient
         self._list: Watchlist
         self._choice: Choice
@@ -148,10 +152,19 @@ class Poller:
         if not self._waits:
             _forget(self)
             self._task.cancel()
+            self._writer.close()
             await asyncio.wait([self._task])
             with suppress(asyncio.CancelledError):
                 self._task.exception()  # its waits have got it
-            self._writer.shutdown(wait=False)
+
+    async def take_turn(self) -> None:
+        """Let those whose waits are over go on one after the other.
+
+        A poll may end a thousand waits. What has to be done for each would block the event loop if it came all at once, and
+        what piles up meanwhile makes Python search all of its memory for garbage.
+        """
+        async with self._turn:
+            await asyncio.sleep(_BETWEEN_ENDS_S)
 
     async def _run(self) -> None:
         try:

@@ -15,10 +15,10 @@ from airflow_provider_orders.waiting.deadlines import MAX_UNAVAILABLE_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from concurrent.futures import Executor
 
     from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.waiting.conditions import OrderReport, StatusWords, Words
+    from airflow_provider_orders.waiting.lines import LineWriter
 
 __all__ = [
     "SHORTEST_S", "Wait", "WaitRequest", "WaitResult", "WatchedOrder", "check_id", "check_request", "check_rest",
@@ -149,12 +149,12 @@ class Wait:
 
     :param request: what it is for; None once it has been admitted.
     :param joined_at: when it began, in seconds since the epoch.
-    :param writer: writes the lines of its log, one after the other.
+    :param writer: writes the lines of its log.
     """
 
     __slots__ = (
         "_context",
-        "_logging",
+        "_last_line",
         "_writer",
         "account",
         "condition",
@@ -175,7 +175,7 @@ class Wait:
         "unseen",
     )
 
-    def __init__(self, request: WaitRequest, *, joined_at: float, writer: Executor) -> None:
+    def __init__(self, request: WaitRequest, *, joined_at: float, writer: LineWriter) -> None:
         self.request: WaitRequest | None = request
         self.joined_at = joined_at
         self.interval_s = request.interval_s
@@ -193,21 +193,17 @@ class Wait:
         self.due: float | None = None
         self._context = contextvars.copy_context()
         self._writer = writer
-        self._logging: asyncio.Future[None] | None = None
+        self._last_line = 0
 
     def log(self, message: str, *arguments: object) -> None:
-        """Log to this wait's own log, which Airflow tells from others by the context.
-
-        A triggerer's log goes through a socket that its busy parent may not empty for seconds: a thread waits for that.
-        One alone, as each more would take its turn before the event loop gets the interpreter back.
-        """
-        write = functools.partial(self._context.copy().run, log.info, message, *arguments)
-        self._logging = asyncio.get_running_loop().run_in_executor(self._writer, write)
+        """Log to this wait's own log, which Airflow tells from others by the context."""
+        self._last_line = self._writer.add(
+            functools.partial(self._context.run, log.info, message, *arguments)
+        )
 
     async def flush(self) -> None:
         """Wait until the last line has been written, and so all of them."""
-        if self._logging is not None:
-            await self._logging
+        await self._writer.flush(self._last_line)
 
     def end(self, status: str, error: OrdersError | None = None) -> None:
         """End it, if it has not ended."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
+from airflow_provider_orders.waiting import poller
 from airflow_provider_orders.waiting.clock import CLOCK
+from airflow_provider_orders.waiting.poller import Poller
 from airflow_provider_orders.waiting.waits import Wait
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_provider_orders.sandbox.clock import Clock as SandboxClock
 
 __all__ = ["HeldClock"]
+
+_P = ParamSpec("_P")
 
 
 class HeldClock:
@@ -37,9 +41,10 @@ class HeldClock:
         monkeypatch.setattr(CLOCK, "now", lambda: self.began_at + self.passed_s)
         monkeypatch.setattr(CLOCK, "monotonic", lambda: self.passed_s)
         monkeypatch.setattr(CLOCK, "pass_until", self._pass_until)
-        self._flushing: list[asyncio.Event] = []
-        self._real_flush = Wait.flush
-        monkeypatch.setattr(Wait, "flush", self._flush_of())
+        self._holding: list[asyncio.Event] = []
+        monkeypatch.setattr(Wait, "flush", self._held_during(Wait.flush))
+        monkeypatch.setattr(poller, "_BETWEEN_ENDS_S", 0.0)
+        monkeypatch.setattr(Poller, "take_turn", self._held_during(Poller.take_turn))
 
     def at(self, seconds: float, happening: Callable[[], object]) -> None:
         """Let something happen at a time, counted from the beginning."""
@@ -49,23 +54,25 @@ class HeldClock:
         """Let a vendor's clock go on as this one does, whatever time that says it is."""
         self._followers.append(other)
 
-    def _flush_of(self) -> Callable[[Wait], Awaitable[None]]:
-        async def flush(wait: Wait) -> None:
-            flushed = asyncio.Event()
-            self._flushing.append(flushed)
-            try:
-                await self._real_flush(wait)
-            finally:
-                self._flushing.remove(flushed)
-                flushed.set()
+    def _held_during(self, real: Callable[_P, Awaitable[None]]) -> Callable[_P, Awaitable[None]]:
+        """Let no time pass while something goes on that does not go by this clock."""
 
-        return flush
+        async def hold(*arguments: _P.args, **options: _P.kwargs) -> None:
+            is_over = asyncio.Event()
+            self._holding.append(is_over)
+            try:
+                await real(*arguments, **options)
+            finally:
+                self._holding.remove(is_over)
+                is_over.set()
+
+        return hold
 
     async def _pass_until(self, wake: asyncio.Event, seconds: float | None, *, idle: bool) -> None:
         for _ in range(5):  # whoever has something to do does it before time passes
             await asyncio.sleep(0)
-        for flushed in list(self._flushing):  # a thread does not go by this clock
-            await flushed.wait()
+        for is_over in list(self._holding):
+            await is_over.wait()
         if wake.is_set():
             return
         if not idle or (seconds is None and not self._happenings):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import pytest
 from airflow_provider_orders.apis.capabilities import Granularity
 from airflow_provider_orders.apis.listing import Row
 from airflow_provider_orders.waiting.changes import LOOKBACK, needs_moment, searches
+from airflow_provider_orders.waiting.lines import LineWriter
 from airflow_provider_orders.waiting.waits import Wait, WaitRequest
 from airflow_provider_orders.waiting.watchlist import Watchlist
 from tests.unit.clients import make_api
@@ -70,8 +70,7 @@ async def test_the_words_are_those_of_the_axis_that_the_listing_can_be_filtered_
     monkeypatch.setattr(type(api), "status_axis", axis)
     watchlist = Watchlist(api)
     request = WaitRequest(order_id="7", wanted="OK", axis="order")
-    with ThreadPoolExecutor() as writer:
-        await watchlist.admit(Wait(request, joined_at=0.0, writer=writer))
+    await watchlist.admit(Wait(request, joined_at=0.0, writer=LineWriter()))
     found = watchlist.ending_words()
     assert found == words
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_orders.waiting.lines import LineWriter
 from airflow_provider_orders.waiting.waits import Wait, WaitRequest
 from airflow_provider_orders.waiting.watchlist import Watchlist
 from tests.unit.clients import make_api
@@ -33,8 +33,7 @@ async def test_a_decided_wait_asks_for_each_of_its_other_orders_once(
         axis="fulfillment",
         require=require,
     )
-    with ThreadPoolExecutor() as writer:
-        await watchlist.admit(Wait(request, joined_at=0.0, writer=writer))
+    await watchlist.admit(Wait(request, joined_at=0.0, writer=LineWriter()))
     for order in list(watchlist.orders):
         await watchlist.apply(order, words, row_id=order.asked, version=1, now=1.0)
     assert len(watchlist.urgent) == ORDERS - 1
