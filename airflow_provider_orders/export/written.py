@@ -350,6 +350,8 @@ def _columns(file: IO[bytes]) -> Iterator[WrittenOrder]:
 
     names = list(_Canonical.__struct_fields__)
     with pq.ParquetFile(file) as table:
+        if not table.num_row_groups:  # where PyArrow 18 raises
+            return
         for batch in table.iter_batches(batch_size=_BATCH, columns=names):
             columns = [batch.column(name).to_pylist() for name in names]
             for values in zip(*columns, strict=True):

@@ -11,6 +11,8 @@ import pytest
 from tests.benchmarks.parse import HEAVY, OURS
 
 OTHERS = {
+    "airflow.providers.common",
+    "airflow.providers.common.compat",
     "airflow.providers.common.compat._compat_utils",
     "airflow.providers.common.compat.sdk",
     "airflow.providers.common.compat.version_compat",

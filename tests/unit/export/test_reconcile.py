@@ -157,6 +157,15 @@ class TestFindsNothing:
         assert len(shop.export(sink="parquet", partition_by="created")["files"]) > 80
         assert shop.compare()["is_equal"]
 
+    def test_in_a_file_without_orders(self, orders_sandbox: Sandbox, tmp_path: Path) -> None:
+        shop = Shop(orders_sandbox, tmp_path, "genuka")
+        (empty,) = shop.export("nothing", sink="parquet", created_to=datetime(2000, 1, 1, tzinfo=UTC))[
+            "files"
+        ]
+        assert empty["rows"] == 0
+        shop.export(sink="parquet")
+        assert shop.compare()["is_equal"]
+
     def test_by_counts_alone(self, shop: Shop) -> None:
         shop.export()
         before = len(shop.sandbox.requests)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from airflow_provider_orders.export.columns import columns_of, table_columns
 from airflow_provider_orders.models.order import Order
@@ -29,7 +30,9 @@ ACCOUNTS = {
 @pytest.fixture(scope="module")
 def events(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Run DAGs in an Airflow with OpenLineage, whose events go to a file, and give the events."""
-    pytest.importorskip("airflow.providers.openlineage")
+    openlineage = pytest.importorskip("airflow.providers.openlineage")
+    # 2.7.1 recurses for ever when it is to tell all of a task.
+    tells_all = Version(openlineage.__version__) > Version("2.7.1")
     folder = tmp_path_factory.mktemp("lineage")
     home = folder / "home"
     (home / "dags").mkdir(parents=True)
@@ -45,7 +48,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
             {"type": "file", "log_file_path": str(log), "append": True}
         ),
         "AIRFLOW__OPENLINEAGE__NAMESPACE": "tests",
-        "AIRFLOW__OPENLINEAGE__INCLUDE_FULL_TASK_INFO": "True",
+        "AIRFLOW__OPENLINEAGE__INCLUDE_FULL_TASK_INFO": str(tells_all),
     }
     done = subprocess.run(
         [sys.executable, "-m", "tests.unit.lineage.runs", str(folder)],
