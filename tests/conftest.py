@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
 import os
 import shutil
 import tempfile
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 from hypothesis import settings
 
-from tests.recording import record_dag
+from tests.recording import keep_api, record_dag
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -82,9 +80,7 @@ def airflow_db(airflow_home: Path) -> Path:
     from airflow.utils.db import initdb
 
     initdb()
-    # 3.1 builds its in-process API anew for each task of ``dag.test()``, which takes seconds.
-    supervisor: Any = importlib.import_module("airflow.sdk.execution_time.supervisor")
-    supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
+    keep_api()
     return airflow_home
 
 

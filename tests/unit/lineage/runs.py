@@ -25,7 +25,7 @@ from airflow_provider_orders.sensors.orders import OrderStatusSensor, OrdersUpda
 from airflow_provider_orders.transfers.orders_to_object_storage import OrdersToObjectStorageOperator
 from airflow_provider_orders.transfers.orders_to_sql import OrdersToSqlOperator
 from airflow_provider_orders.triggers.pauses import PauseTrigger
-from tests.recording import record_dag
+from tests.recording import keep_api, record_dag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,7 @@ def main(folder: Path) -> None:
     )
     let_pauses_end_at_once()
     initdb()
+    keep_api()
     with Sandbox(orders=ORDERS) as sandbox:
         sandbox.clock.freeze()
         os.environ.update(sandbox.environment())
