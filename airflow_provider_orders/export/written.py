@@ -279,8 +279,7 @@ def _orders(
         except zstandard.ZstdError as error:
             raise ValueError(str(error)) from None
     else:
-        # Airflow 3.1.0 cannot be asked for the lines of a file in any other way.
-        yield from _lines(iter(file.readline, b""), reader, version_of)
+        yield from _lines(file, reader, version_of)
 
 
 class _Canonical(msgspec.Struct):

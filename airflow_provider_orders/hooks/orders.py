@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["OrdersHook", "is_not_found"]
 
 _NOT_FOUND: Final = "orders_conn_id"
-_SUPERVISOR: Final = "airflow.sdk.execution_time.task_runner"
 
 
 class OrdersHook(BaseHook):
@@ -74,18 +73,9 @@ class OrdersHook(BaseHook):
 
         :raises ConfigurationError: there is none of that id.
         """
-        return cls._look_up(conn_id)
-
-    @classmethod
-    def _look_up(cls, conn_id: str) -> Connection:
         try:
             return super().get_connection(conn_id)
         except AirflowNotFoundException:
-            raise _no_connection(conn_id) from None
-        except ImportError as error:
-            # Airflow 3.1.0 then asks the task's supervisor, and outside of a task there is none.
-            if error.name != _SUPERVISOR:
-                raise
             raise _no_connection(conn_id) from None
 
     @classmethod
@@ -95,11 +85,6 @@ class OrdersHook(BaseHook):
             return await uninterrupted(super().aget_connection(conn_id))
         except AirflowNotFoundException:
             raise _no_connection(conn_id) from None
-        except ImportError as error:
-            # Airflow 3.1.0 does not even look into the environment then.
-            if error.name != _SUPERVISOR:
-                raise
-            return await asyncio.to_thread(cls._look_up, conn_id)
 
     @classmethod
     def for_connection(cls, orders_conn_id: str) -> OrdersHook:

@@ -81,6 +81,7 @@ class Server:
             log_config=None,
             access_log=False,
             lifespan="off",
+            ws="none",
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=75,

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -153,10 +152,6 @@ def test_airflow_has_the_commands_where_it_takes_them(connect: Connect, orders_s
     assert "--since" in helped.out
 
 
-@pytest.mark.skipif(
-    find_spec("airflow.sdk.execution_time.secrets") is None,
-    reason="Airflow 3.1.0 looks into its database in its servers only",
-)
 def test_connections_of_airflows_database_are_found(airflow_db: Path, orders_sandbox: Sandbox) -> None:
     fields = orders_sandbox.connections["genuka_default"]
     added = run(
