@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_orders.errors import UnexpectedPayloadError
@@ -397,7 +397,6 @@ any_rows = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(rows=any_rows, order=st.randoms(use_true_random=False))
 def test_neither_order_nor_repetition_nor_a_second_export_makes_a_difference(
     rows: list[dict[str, Any]], order: random.Random
@@ -413,7 +412,6 @@ def test_neither_order_nor_repetition_nor_a_second_export_makes_a_difference(
     assert again.shape()["fields"].keys() == first.shape()["fields"].keys()
 
 
-@settings(deadline=None)
 @given(before=any_rows, after=any_rows)
 def test_what_was_accepted_once_is_silent(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
     accepted = watched(after * 4, watched(before * 4).shape())

@@ -313,7 +313,7 @@ def _settings() -> Iterator[None]:
 _KINDS: Final = ("change", "place", "place_old", "move", "change")
 
 
-@settings(max_examples=_EXAMPLES, deadline=None)
+@settings(max_examples=_EXAMPLES)
 @given(rolls=ROLLS)
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.timeout(3600)
@@ -326,7 +326,7 @@ def test_any_interleaving_loses_no_order_and_repeats_none(vendor: str, rolls: by
     assert player.repeated() == set()
 
 
-@settings(max_examples=_EXAMPLES, deadline=None)
+@settings(max_examples=_EXAMPLES)
 @given(rolls=ROLLS)
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.timeout(3600)

@@ -124,7 +124,7 @@ class TestTheMergedManifest:
         assert len(few["files"]) == MOST_FILES
         assert len(json.dumps(few)) < 8000
 
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(
         counts=st.lists(
             st.tuples(st.integers(0, 10**6), st.decimals(-(10**9), 10**9, places=2)), min_size=6, max_size=6

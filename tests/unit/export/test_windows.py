@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_orders.apis.query import OrderQuery
@@ -37,7 +37,6 @@ def hours(windows: list[dict[str, str]]) -> list[float]:
 
 
 class TestTheWindows:
-    @settings(deadline=None)
     @given(
         start=moments,
         length=st.timedeltas(timedelta(microseconds=1), timedelta(days=40)),
@@ -55,7 +54,6 @@ class TestTheWindows:
         assert all(one < other for one, other in windows)
         assert all(before[1] == after[0] for before, after in pairwise(windows))
 
-    @settings(deadline=None)
     @given(start=moments, every=st.sampled_from(["month", "week", "day"]), zone=st.sampled_from(ZONES))
     def test_meet_at_the_first_moment_of_a_local_day(self, start: datetime, every: str, zone: str) -> None:
         end = start.astimezone(UTC) + timedelta(days=70)

@@ -182,7 +182,6 @@ STEPS = st.lists(st.sampled_from([*MOVES, "down", "up", "."]), max_size=3).map("
 )
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_whatever_happens_every_mode_ends_alike(

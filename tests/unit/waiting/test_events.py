@@ -446,7 +446,7 @@ class _History:
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @given(actions=ACTIONS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_change_is_lost_and_a_repeated_one_has_its_id_again(
     vendor: str, actions: list[tuple[str, int]]
 ) -> None:
