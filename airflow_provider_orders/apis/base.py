@@ -102,6 +102,7 @@ class OrderApi(ABC, Generic[_S]):
     def __init__(self, settings: _S) -> None:
         self.settings = settings
         self.auth = self.make_auth()
+        self._headers = self.headers()
 
     @property
     def axes(self) -> Mapping[str, StatusAxis]:
@@ -124,6 +125,10 @@ class OrderApi(ABC, Generic[_S]):
     @abstractmethod
     def make_auth(self) -> Auth:
         """Choose the way of signing in that the connection asks for."""
+
+    def headers(self) -> dict[str, str]:
+        """Give what every GET says about itself, beside who sends it."""
+        return {"Accept": "application/json"}
 
     @abstractmethod
     def fetch_order(self, order_id: str, *, by: str = "id", with_lines: bool = False) -> Exchange[bytes]:
@@ -266,4 +271,4 @@ class OrderApi(ABC, Generic[_S]):
 
     def get(self, path: str, *params: tuple[str, str]) -> Request:
         """Build a GET that wants JSON."""
-        return Request("GET", path, params=params, headers={"Accept": "application/json"})
+        return Request("GET", path, params=params, headers=self._headers)

@@ -161,14 +161,18 @@ class PopsellApi(OrderApi[PopsellSettings]):
             return HeaderAuth("Authorization", self.settings.password.get_secret_value(), prefix="Bearer ")
         return _TokenAuth(self.settings)
 
-    def get(self, path: str, *params: tuple[str, str]) -> Request:
-        """Build a GET with the headers that tell Popsell whose shop is meant."""
-        request = super().get(_API + path, *params)
+    def headers(self) -> dict[str, str]:
+        """Add whose shop is meant."""
+        headers = super().headers()
         if self.settings.domain:
-            request = request.with_headers(X_Popsell_Domain=self.settings.domain)
+            headers["X-Popsell-Domain"] = self.settings.domain
         if self.settings.brand_id is not None:
-            request = request.with_headers(X_Popsell_Brand=str(self.settings.brand_id))
-        return request
+            headers["X-Popsell-Brand"] = str(self.settings.brand_id)
+        return headers
+
+    def get(self, path: str, *params: tuple[str, str]) -> Request:
+        """Build a GET below the API's path."""
+        return super().get(_API + path, *params)
 
     def fetch_order(self, order_id: str, *, by: str = "id", with_lines: bool = False) -> Exchange[bytes]:
         """Ask for one order; Popsell's answer always holds its lines."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 from airflow_provider_orders.errors import PaginationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from airflow_provider_orders.apis.listing import Listing, Page, Row
     from airflow_provider_orders.apis.settings import Origin
@@ -32,30 +32,30 @@ log = logging.getLogger(__name__)
 
 _MAX_PASSES = 3
 _MAX_STALE_PAGES = 2
+_FEW_IDS = 5000
+"""Up to so many a set takes less time than a database, and less than a megabyte."""
 
 
 class SeenIds:
-    """The ids that were seen, exactly, in memory that does not grow: SQLite spills them to a temporary file."""
+    """The ids that were seen, exactly, in memory that does not grow: what is many, SQLite spills to a temporary file."""
 
     def __init__(self) -> None:
-        # One walk uses it from one thread at a time, though not always from the thread that made it.
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._database.executescript(
-            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-2000;"
-            "CREATE TABLE seen (id TEXT PRIMARY KEY) WITHOUT ROWID"
-        )
+        self._few: set[str] = set()
+        self._database: sqlite3.Connection | None = None
         self._count = 0
 
     def add(self, ids: Sequence[str]) -> set[str]:
         """Note ids and give those that are new."""
-        asked = (json.dumps(ids),)
-        # Not by RETURNING: each row that SQLite gives lets another thread run first, and hardly any is known.
-        known = self._database.execute(
-            "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM seen WHERE id = value)", asked
-        )
-        new = set(ids).difference(row[0] for row in known)
-        self._database.execute("INSERT OR IGNORE INTO seen SELECT value FROM json_each(?)", asked)
+        new = set(ids).difference(self._few if self._database is None else _known(self._database, ids))
         self._count += len(new)
+        if self._database is not None:
+            _note(self._database, new)
+            return new
+        self._few |= new
+        if self._count > _FEW_IDS:
+            self._database = _open_database()
+            _note(self._database, self._few)
+            self._few = set()
         return new
 
     def __len__(self) -> int:
@@ -63,7 +63,31 @@ class SeenIds:
 
     def close(self) -> None:
         """Forget them."""
-        self._database.close()
+        if self._database is not None:
+            self._database.close()
+
+
+def _open_database() -> sqlite3.Connection:
+    # One walk uses it from one thread at a time, though not always from the thread that made it.
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    database.executescript(
+        "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-2000;"
+        "CREATE TABLE seen (id TEXT PRIMARY KEY) WITHOUT ROWID"
+    )
+    return database
+
+
+def _known(database: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
+    # Not by RETURNING: each row that SQLite gives lets another thread run first, and hardly any is known.
+    rows = database.execute(
+        "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM seen WHERE id = value)",
+        (json.dumps(ids),),
+    )
+    return {row[0] for row in rows}
+
+
+def _note(database: sqlite3.Connection, ids: Iterable[str]) -> None:
+    database.execute("INSERT OR IGNORE INTO seen SELECT value FROM json_each(?)", (json.dumps(list(ids)),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,16 @@ class VendorOrder(Payload, ABC):
         texts = (summary.created_raw, summary.updated_raw)
         return Dates(cls, summary.identity, assumed_timezone).window(texts)
 
+    @classmethod
+    def last_change_of(cls, summary: OrderSummary, assumed_timezone: str | None = None) -> datetime | None:
+        """Give when an order last changed, in UTC: was updated, or created where it does not say.
+
+        :raises UnexpectedPayloadError: the date cannot be read.
+        """
+        created, updated = cls.WINDOW_FIELDS
+        dates = Dates(cls, summary.identity, assumed_timezone)
+        return dates.read(updated, summary.updated_raw) or dates.read(created, summary.created_raw)
+
     def window_moments(self, assumed_timezone: str | None = None) -> tuple[datetime | None, datetime | None]:
         """Give when it was created and last updated, in UTC; None where the vendor does not say.
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 
 from airflow_provider_orders.errors import ConfigurationError, OrderFailedError
+from airflow_provider_orders.models.statuses import StatusWord
 
 if TYPE_CHECKING:
     from airflow_provider_orders.models.base import VendorOrder
-    from airflow_provider_orders.models.statuses import StatusAxis, StatusWord
+    from airflow_provider_orders.models.statuses import StatusAxis
 
 __all__ = [
     "NOT_FOUND",
@@ -103,8 +104,17 @@ class _AxisCondition:
     wanted: _Choice
     failed: _Choice
     ignored: _Choice
+    _documented: Mapping[StatusWord, Outcome] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        words = [StatusWord(word, meaning) for word, meaning in self.axis.words.items()]
+        object.__setattr__(self, "_documented", {word: self._decide(word) for word in words})
 
     def outcome(self, word: StatusWord) -> Outcome:
+        outcome = self._documented.get(word)
+        return self._decide(word) if outcome is None else outcome
+
+    def _decide(self, word: StatusWord) -> Outcome:
         axis = self.axis
         if axis.read(word.raw).canonical is word.canonical:
             own = {(word.raw or "").strip().casefold()}
@@ -146,6 +156,11 @@ class StatusCondition:
     parts: tuple[_AxisCondition, ...]
     require: str = "all"
     at_least: int | None = None
+    axes: tuple[str, ...] = field(init=False)
+    """Names of the axes looked at."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", tuple(part.axis.name for part in self.parts))
 
     @classmethod
     def of(
@@ -209,11 +224,6 @@ class StatusCondition:
                 )
         return cls(parts, require, _count(at_least, require, orders))
 
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """Names of the axes looked at."""
-        return tuple(part.axis.name for part in self.parts)
-
     def ending_words(self, axis: str) -> frozenset[str] | None:
         """Give the vendor's words that can end the wait; None where another axis has a say."""
         return self.parts[0].ending_words() if self.axes == (axis,) else None
@@ -228,6 +238,13 @@ class StatusCondition:
             is_met = is_met and (outcome is Outcome.MET or not part.is_wanted)
         return Outcome.MET if is_met else Outcome.WAITING
 
+    def describe_order(self, words: StatusWords | None) -> str:
+        """Say for the log where one order stands."""
+        return " and ".join(self._status(words).values())
+
+    def _status(self, words: StatusWords | None) -> dict[str, str]:
+        return {name: "unknown" if words is None else words[name].canonical.value for name in self.axes}
+
     def report(self, order_id: str, words: StatusWords | None, seen_at: float) -> OrderReport:
         """Say for a person where one order stands.
 
@@ -239,7 +256,7 @@ class StatusCondition:
         return OrderReport(
             order_id=order_id,
             outcome=outcome.value,
-            status={name: "unknown" if words is None else words[name].canonical.value for name in self.axes},
+            status=self._status(words),
             status_raw={name: None if words is None else words[name].raw for name in self.axes},
             seen_at=None
             if words is None

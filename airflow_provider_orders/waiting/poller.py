@@ -33,6 +33,7 @@ from airflow_provider_orders.waiting.lines import LineWriter
 from airflow_provider_orders.waiting.rounds import Rounds
 from airflow_provider_orders.waiting.searcher import OF_ONE_ORDER, Searcher
 from airflow_provider_orders.waiting.shared import OpenClient, shared_client, start_task
+from airflow_provider_orders.waiting.turns import Turns
 from airflow_provider_orders.waiting.waits import Wait, WaitRequest, WaitResult, WatchedOrder
 from airflow_provider_orders.waiting.watchlist import Watchlist, in_slices
 
@@ -46,7 +47,10 @@ __all__ = ["Poller", "watch"]
 log = logging.getLogger(__name__)
 
 _LAST_LOOK_S: Final = 1.0
-_BETWEEN_ENDS_S: Final = 0.005
+_ADMIT_FOR_S: Final = 0.5
+"""For how long newcomers are taken in before polls and deadlines have their turn."""
+_ENDS_TOGETHER: Final = 8
+_BETWEEN_ENDS_S: Final = 0.04
 """Ten thousand waits that are over at once go on within a minute."""
 _LONGEST_RETRY_AFTER_S: Final = 3600.0
 
@@ -123,7 +127,7 @@ class Poller:
         self._answered_at: float | None = None
         self._answers = 0
         self._last_looks: list[WatchedOrder] = []
-        self._turn = asyncio.Lock()
+        self._turns = Turns(_ENDS_TOGETHER, _BETWEEN_ENDS_S)
         self._writer = LineWriter()
         self._client: AsyncClient
         self._list: Watchlist
@@ -158,13 +162,12 @@ class Poller:
                 self._task.exception()  # its waits have got it
 
     async def take_turn(self) -> None:
-        """Let those whose waits are over go on one after the other.
+        """Let those whose waits are over go on a few at a time.
 
         A poll may end a thousand waits. What has to be done for each would block the event loop if it came all at once, and
         what piles up meanwhile makes Python search all of its memory for garbage.
         """
-        async with self._turn:
-            await asyncio.sleep(_BETWEEN_ENDS_S)
+        await self._turns.take()
 
     async def _run(self) -> None:
         try:
@@ -255,7 +258,8 @@ class Poller:
 
     async def _admit(self) -> None:
         fresh: list[tuple[WatchedOrder, float | None]] = []
-        while self._newcomers:
+        until = CLOCK.monotonic() + _ADMIT_FOR_S
+        while self._newcomers and CLOCK.monotonic() < until:
             wait = self._newcomers.popleft()
             if wait.future.done():
                 continue
@@ -270,8 +274,10 @@ class Poller:
                 continue
             self._bear_outage_no_longer_than(wait)
             fresh += [(order, first_at) for order in orders]
-            if len(fresh) % 16 == 0:
-                await asyncio.sleep(0)
+            if not self._newcomers or len(fresh) % 16 == 0:
+                await asyncio.sleep(0)  # where triggers start, each turn of the event loop brings another one
+        if self._newcomers:
+            self._wake.set()
         if not fresh:
             return
         await self._reconsider()

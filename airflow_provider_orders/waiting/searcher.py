@@ -217,10 +217,9 @@ class Searcher:
             return
         api = self._client.api
         try:
-            created, updated = api.order_model.window_of(summary, api.settings.assumed_timezone)
+            moment = api.order_model.last_change_of(summary, api.settings.assumed_timezone)
         except UnexpectedPayloadError:
             return  # its dates are nothing to a wait
-        moment = updated or created
         if moment is None:
             return
         moment = min(moment, datetime.fromtimestamp(CLOCK.now(), UTC))

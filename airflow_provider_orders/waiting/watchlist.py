@@ -242,8 +242,7 @@ class Watchlist:
             if not wait.future.done() and wait.condition is not None:
                 self._update(wait, wait.condition, order, index, now)
                 if changed and not wait.future.done():
-                    report = wait.condition.report(order.asked, order.words, now)
-                    wait.log("Order %s is now %s", order.asked, " and ".join(report["status"].values()))
+                    wait.log("Order %s is now %s", order.asked, wait.condition.describe_order(order.words))
 
     def _update(
         self, wait: Wait, condition: StatusCondition, order: WatchedOrder, index: int, now: float

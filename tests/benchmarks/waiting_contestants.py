@@ -29,7 +29,7 @@ __all__ = ["CONN_ID", "CONTESTANTS", "MARK", "OURS", "Contestant"]
 CONN_ID = "orders_api"
 MARK = "@waiting "
 """Begins the lines that are meant for the driver; Airflow may print others."""
-IDLE_S = 3.0
+IDLE_S = 5.0
 
 
 class Contestant(ABC):
@@ -146,7 +146,7 @@ class _Waits:
         """Warm up, wait for the driver, run all waits, and tell what came of it."""
         probe = LoopProbe()
         await self._warm_up(warm_up_id)
-        idle_share = await probe.idle_share(IDLE_S)
+        idle_before = await probe.idle_share(IDLE_S)
         gc.collect()
         reset_peak()
         before_kb = memory_kb()
@@ -168,8 +168,11 @@ class _Waits:
         ended, waiting = await asyncio.wait(tasks, timeout=deadline - time.time())
         cpu_s, seconds = time.process_time() - cpu_started, time.perf_counter() - started
         probing.cancel()
+        lags_s = probe.lags_s
         for task in waiting:
             task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        idle_share = (idle_before + await probe.idle_share(IDLE_S)) / 2
         for task in ended:
             if error := task.exception():
                 self._problems[f"{type(error).__name__}: {error}"[:200]] += 1
@@ -185,7 +188,7 @@ class _Waits:
                 "memory_kb": running_kb,
                 "peak_kb": memory_kb("VmHWM") - before_kb,
                 "lags_at_start": lags_at_start,
-                "lags_s": [round(lag_s, 5) for lag_s in probe.lags_s],
+                "lags_s": [round(lag_s, 5) for lag_s in lags_s],
             }
         )
 

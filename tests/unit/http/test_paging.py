@@ -308,6 +308,15 @@ class TestSeenIds:
             assert seen.add([]) == set()
             assert len(seen) == 4
 
+    def test_it_knows_all_of_very_many(self) -> None:
+        ids = [f"order {number}" for number in range(12_000)]
+        with closing(SeenIds()) as seen:
+            for begin in range(0, len(ids), 1000):
+                page = ids[begin : begin + 1000]
+                assert seen.add(page) == set(page)
+                assert seen.add([*ids[:3], *page, "new" + str(begin)]) == {"new" + str(begin)}
+            assert len(seen) == 12_012
+
 
 class TestMerge:
     def page(self, ids: list[str], total: int | None) -> RowPage:
