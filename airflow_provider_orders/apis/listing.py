@@ -96,7 +96,7 @@ class RowReader:
     """
 
     def __init__(self, id_field: str) -> None:
-        shape = msgspec.defstruct("RowId", [("id", str | int)], rename={"id": id_field})
+        shape = msgspec.defstruct("RowId", [("id", str | int)], rename={"id": id_field}, gc=False)
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(shape)
         self._page_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[shape])  # type: ignore[valid-type]
 

@@ -194,8 +194,10 @@ class Searcher:
                 continue
             self._note_moment(summary)
             for order in changed:
+                was_seen = order.is_seen
                 await self._apply(order, summary, version)
-                self._rounds.put_back(order)
+                if not (was_seen and self._choice.is_searching):  # otherwise it has its turn, far away
+                    self._rounds.put_back(order)
 
     async def take_in(self, order: WatchedOrder, raw: bytes) -> None:
         """Take in the answer for one order that was asked for by itself.
