@@ -49,9 +49,9 @@ log = logging.getLogger(__name__)
 _LAST_LOOK_S: Final = 1.0
 _ADMIT_FOR_S: Final = 0.5
 """For how long newcomers are taken in before polls and deadlines have their turn."""
-_ENDS_TOGETHER: Final = 8
-_BETWEEN_ENDS_S: Final = 0.04
+_BETWEEN_ENDS_S: Final = 0.005
 """Ten thousand waits that are over at once go on within a minute."""
+_ENDS_BUDGET_S: Final = 0.0003
 _LONGEST_RETRY_AFTER_S: Final = 3600.0
 
 _OUTAGES: Final = (ApiUnavailableError, RateLimitedError)
@@ -127,7 +127,7 @@ class Poller:
         self._answered_at: float | None = None
         self._answers = 0
         self._last_looks: list[WatchedOrder] = []
-        self._turns = Turns(_ENDS_TOGETHER, _BETWEEN_ENDS_S)
+        self._turns = Turns(_BETWEEN_ENDS_S, _ENDS_BUDGET_S)
         self._writer = LineWriter()
         self._client: AsyncClient
         self._list: Watchlist
@@ -162,7 +162,7 @@ class Poller:
                 self._task.exception()  # its waits have got it
 
     async def take_turn(self) -> None:
-        """Let those whose waits are over go on a few at a time.
+        """Let those whose waits are over go on one after the other.
 
         A poll may end a thousand waits. What has to be done for each would block the event loop if it came all at once, and
         what piles up meanwhile makes Python search all of its memory for garbage.
