@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_orders.apis.base import OrderApi
     from airflow_provider_orders.waiting.conditions import OrderReport, StatusWords, Words
-    from airflow_provider_orders.waiting.lines import LineWriter
+    from airflow_provider_orders.waiting.lines import Line, LineWriter
 
 __all__ = [
     "SHORTEST_S", "Wait", "WaitRequest", "WaitResult", "WatchedOrder", "check_id", "check_request", "check_rest",
@@ -154,7 +154,7 @@ class Wait:
 
     __slots__ = (
         "_context",
-        "_last_line",
+        "_lines",
         "_writer",
         "account",
         "condition",
@@ -193,17 +193,16 @@ class Wait:
         self.due: float | None = None
         self._context = contextvars.copy_context()
         self._writer = writer
-        self._last_line = 0
+        self._lines: tuple[Line, ...] = ()
 
     def log(self, message: str, *arguments: object) -> None:
         """Log to this wait's own log, which Airflow tells from others by the context."""
-        self._last_line = self._writer.add(
-            functools.partial(self._context.run, log.info, message, *arguments)
-        )
+        line = self._writer.add(functools.partial(self._context.run, log.info, message, *arguments))
+        self._lines = (*(earlier for earlier in self._lines if not earlier.is_written), line)
 
     async def flush(self) -> None:
-        """Wait until the last line has been written, and so all of them."""
-        await self._writer.flush(self._last_line)
+        """Have its lines written, and wait for that."""
+        await self._writer.flush(self._lines)
 
     def end(self, status: str, error: OrdersError | None = None) -> None:
         """End it, if it has not ended."""
