@@ -69,10 +69,10 @@ class HeldClock:
         return hold
 
     async def _pass_until(self, wake: asyncio.Event, seconds: float | None, *, idle: bool) -> None:
-        for _ in range(5):  # whoever has something to do does it before time passes
-            await asyncio.sleep(0)
-        for is_over in list(self._holding):
-            await is_over.wait()
+        await self._let_others_act()
+        while self._holding:
+            await self._holding[0].wait()
+            await self._let_others_act()
         if wake.is_set():
             return
         if not idle or (seconds is None and not self._happenings):
@@ -85,6 +85,12 @@ class HeldClock:
             happening()
         else:
             self._go_on(until)
+
+    @staticmethod
+    async def _let_others_act() -> None:
+        """Let whoever has something to do do it before time passes."""
+        for _ in range(5):
+            await asyncio.sleep(0)
 
     def _go_on(self, until: float) -> None:
         step = max(0.0, until - self.passed_s)
