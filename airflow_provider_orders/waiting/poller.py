@@ -49,8 +49,8 @@ log = logging.getLogger(__name__)
 _LAST_LOOK_S: Final = 1.0
 _ADMIT_FOR_S: Final = 0.5
 """For how long newcomers are taken in before polls and deadlines have their turn."""
-_BETWEEN_ENDS_S: Final = 0.01
-"""Slower than the parent of a triggerer takes in events: its log, which it does not read meanwhile, blocks all."""
+_BETWEEN_ENDS_S: Final = 0.02
+"""Half as fast as the parent of a triggerer can take in events: meanwhile it does not read the log, which blocks all."""
 _ENDS_BUDGET_S: Final = 0.0003
 _LONGEST_RETRY_AFTER_S: Final = 3600.0
 
