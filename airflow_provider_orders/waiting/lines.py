@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
 __all__ = ["Line", "LineWriter"]
 
@@ -28,7 +29,7 @@ class Line:
 
     def __init__(self, write: Callable[[], object]) -> None:
         self.write = write
-        self.job: asyncio.Future[None] | None = None
+        self.job: Future[None] | None = None
         """Writes it, perhaps with others; None until its turn has come."""
 
     @property
@@ -48,7 +49,7 @@ class LineWriter:
     def __init__(self) -> None:
         self._queue: deque[Line] = deque()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="orders-log")
-        self._job: asyncio.Future[None] | None = None
+        self._job: Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._next_at = 0.0
 
@@ -79,8 +80,8 @@ class LineWriter:
         self._plan()
 
     def _hand_over(self, lines: Sequence[Line]) -> None:
-        loop = asyncio.get_running_loop()
-        self._job = loop.run_in_executor(self._executor, _write, lines)
+        # The thread wakes the event loop only where somebody waits for it.
+        self._job = self._executor.submit(_write, lines)
         for line in lines:
             line.job = self._job
 
@@ -92,9 +93,9 @@ class LineWriter:
         left = [line for line in lines if line.job is None]
         if left:
             self._hand_over(left)
-        jobs = {line.job for line in lines if line.job is not None}
+        jobs = {line.job for line in lines if line.job is not None and not line.is_written}
         if jobs:
-            await asyncio.wait(jobs)
+            await asyncio.wait([asyncio.wrap_future(job) for job in jobs])
 
     def close(self) -> None:
         """Take no more lines; those that are left will be written."""
@@ -102,7 +103,7 @@ class LineWriter:
             self._timer.cancel()
         left = [line for line in self._queue if line.job is None]
         if left:
-            self._executor.submit(_write, left)
+            self._hand_over(left)
         self._executor.shutdown(wait=False)
 
 

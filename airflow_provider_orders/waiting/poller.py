@@ -51,7 +51,7 @@ _ADMIT_FOR_S: Final = 0.5
 """For how long newcomers are taken in before polls and deadlines have their turn."""
 _BETWEEN_ENDS_S: Final = 0.02
 """Half as fast as the parent of a triggerer can take in events: meanwhile it does not read the log, which blocks all."""
-_ENDS_BUDGET_S: Final = 0.0003
+_ENDS_BUDGET_S: Final = 0.001
 _LONGEST_RETRY_AFTER_S: Final = 3600.0
 
 _OUTAGES: Final = (ApiUnavailableError, RateLimitedError)
@@ -71,10 +71,10 @@ async def watch(key: Hashable, open_client: OpenClient, request: WaitRequest) ->
     wait = poller.join(request)
     try:
         result = await wait.future
-        await wait.flush()
     finally:
         await poller.leave(wait)
     await poller.take_turn()
+    await wait.flush()  # mostly done by now
     return result
 
 

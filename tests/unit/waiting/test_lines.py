@@ -126,3 +126,14 @@ async def test_lines_that_are_left_are_written_in_the_end(log: Log) -> None:
     log.go_on.set()
     assert await asyncio.to_thread(is_written.wait, WITHIN_S)
     assert log.lines == [0, 1, 2]
+
+
+async def test_whoever_ends_after_all_others_waits_for_its_lines(log: Log) -> None:
+    """The writer is closed with the last wait, which then waits for its turn."""
+    writer = LineWriter()
+    writer.add(log.hold)
+    own = writer.add(lambda: log.write(1))
+    writer.close()
+    asyncio.get_running_loop().call_later(0.1, log.go_on.set)
+    await writer.flush([own])
+    assert log.lines == [1]
