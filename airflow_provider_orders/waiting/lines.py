@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
 __all__ = ["Line", "LineWriter"]
@@ -75,14 +75,17 @@ class LineWriter:
             line = self._queue.popleft()
             if line.job is None:
                 lines.append(line)
-        if lines:
-            self._hand_over(lines)
+        self._hand_over(lines)
         self._plan()
 
-    def _hand_over(self, lines: Sequence[Line]) -> None:
+    def _hand_over(self, lines: Iterable[Line]) -> None:
+        """Let the thread write those lines that it has not got yet."""
+        left = [line for line in lines if line.job is None]
+        if not left:
+            return
         # The thread wakes the event loop only where somebody waits for it.
-        self._job = self._executor.submit(_write, lines)
-        for line in lines:
+        self._job = self._executor.submit(_write, left)
+        for line in left:
             line.job = self._job
 
     async def flush(self, lines: Sequence[Line]) -> None:
@@ -90,9 +93,7 @@ class LineWriter:
 
         :param lines: in the order in which they came.
         """
-        left = [line for line in lines if line.job is None]
-        if left:
-            self._hand_over(left)
+        self._hand_over(lines)
         jobs = {line.job for line in lines if line.job is not None and not line.is_written}
         if jobs:
             await asyncio.wait([asyncio.wrap_future(job) for job in jobs])
@@ -101,9 +102,7 @@ class LineWriter:
         """Take no more lines; those that are left will be written."""
         if self._timer is not None:
             self._timer.cancel()
-        left = [line for line in self._queue if line.job is None]
-        if left:
-            self._hand_over(left)
+        self._hand_over(self._queue)
         self._executor.shutdown(wait=False)
 
 
